@@ -1,0 +1,186 @@
+package audio
+
+import (
+	"sync"
+	"time"
+
+	"aerie/receiver/clock"
+)
+
+// Anchor ties frames to the sender's clock: Frame is heard at the instant At.
+type Anchor struct {
+	Frame int64 // as in Packet
+	At    clock.Remote
+	Lead  int // frames between this one and the newest that was sent then
+}
+
+// Packet is one packet in its turn.
+type Packet struct {
+	// Frame is the number of its first frame: the RTP time stamp, continued
+	// beyond 32 bits.
+	Frame   int64
+	Payload []byte // in the memory that Next was given; decrypted
+	Silent  bool   // holds no sound on purpose
+	Epoch   int    // changes when the decoder must start anew
+}
+
+// State is what Next found.
+type State uint8
+
+// States.
+const (
+	Empty   State = iota // nothing is there
+	Ready                // a packet
+	Missing              // this one is not, later ones are
+)
+
+// resend timing: a packet is asked for when it is clear that it did not just
+// change places with its neighbour, and again while there is no answer.
+const (
+	resendInterval = 40 * time.Millisecond
+	resendLimit    = 8
+	// How far behind the newest packet a missing one is not asked for yet.
+	// Redundant sound is sent in the order 0 0 1 0 1 2 1 2 3 ...: when packet
+	// n+2 first appears, the last copy of n was sent.
+	recentSpan    = 2
+	redundantSpan = 3
+)
+
+// Stream is one stream of sound between its two ports and its reader. It is
+// safe for concurrent use.
+type Stream struct {
+	Format    Format
+	Redundant bool // packets are sent several times
+	Counts    Counts
+	cipher    *Cipher
+
+	mu       sync.Mutex
+	q        queue
+	epoch    int
+	anchor   Anchor
+	anchored bool
+	rtp      uint32 // the last RTP time stamp seen, and
+	frame    int64  // the frame it stands for
+	counting bool
+	floor    int64 // frames before this one were flushed
+	lastAsk  clock.Time
+	requests uint16
+}
+
+// NewStream makes a stream; cipher nil is for sound in the clear.
+func NewStream(f Format, cipher *Cipher) *Stream {
+	s := &Stream{Format: f, cipher: cipher}
+	s.q.counts = &s.Counts
+	return s
+}
+
+// unwrap continues an RTP time stamp beyond 32 bits.
+func (s *Stream) unwrap(rtp uint32) int64 {
+	if !s.counting {
+		s.counting, s.rtp, s.frame = true, rtp, int64(rtp)
+	}
+	f := s.frame + int64(int32(rtp-s.rtp))
+	s.rtp, s.frame = rtp, f
+	return f
+}
+
+// Put takes a packet from the network, which is decrypted in place. Before
+// the first sync packet, the arrival of the first packet stands for one: its
+// sound is heard delay after at.
+func (s *Stream) Put(d Data, at clock.Remote, delay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	frame := s.unwrap(d.RTP)
+	if !s.anchored {
+		s.anchored = true
+		s.anchor = Anchor{Frame: frame, At: at.Add(delay)}
+	}
+	quiet := silent(d.Payload)
+	if !quiet {
+		s.cipher.Decrypt(d.Payload)
+	}
+	if quiet {
+		d.Payload = nil
+	}
+	s.q.put(d.Seq, d.RTP, d.Payload)
+}
+
+// Sync takes a sync packet.
+func (s *Stream) Sync(p Sync) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.anchored = true
+	s.anchor = Anchor{Frame: s.unwrap(p.RTP), At: p.At, Lead: int(int32(p.Newest - p.RTP))}
+}
+
+// Anchor returns the present anchor; ok is false before the first packet.
+func (s *Stream) Anchor() (a Anchor, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.anchor, s.anchored
+}
+
+// Next copies the next packet in its turn into buf, which holds MaxPacket
+// bytes, and takes it out of the queue.
+func (s *Stream) Next(buf []byte) (Packet, State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		slot, missing := s.q.peek()
+		if slot == nil {
+			if missing {
+				return Packet{Epoch: s.epoch}, Missing
+			}
+			return Packet{Epoch: s.epoch}, Empty
+		}
+		p := Packet{Frame: s.frame + int64(int32(slot.rtp-s.rtp)), Epoch: s.epoch, Silent: slot.size == 0}
+		p.Payload = buf[:copy(buf, slot.data[:slot.size])]
+		s.q.drop()
+		if p.Frame+int64(s.Format.Frames) > s.floor {
+			return p, Ready
+		}
+	}
+}
+
+// Skip gives up the missing packet that Next found.
+func (s *Stream) Skip() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slot, missing := s.q.peek(); slot == nil && missing {
+		s.Counts.Lost.Inc()
+		s.q.drop()
+	}
+}
+
+// Flush drops what waits: everything before the given packet, or everything
+// if given is false. The decoder starts anew.
+func (s *Stream) Flush(seq uint16, rtp uint32, given bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epoch++
+	if given {
+		s.q.flush(seq)
+		s.floor = s.unwrap(rtp)
+		return
+	}
+	s.q.started = false
+}
+
+// Requests calls send for each resend request that is due at the instant now
+// and returns whether more may become due.
+func (s *Stream) Requests(now clock.Time, send func(Resend)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lastAsk != 0 && now.Sub(s.lastAsk) < resendInterval {
+		return true
+	}
+	s.lastAsk = now
+	recent := recentSpan
+	if s.Redundant {
+		recent = redundantSpan
+	}
+	return s.q.gaps(recent, resendLimit, func(first uint16, many int) {
+		s.requests++
+		send(Resend{Count: s.requests, First: first, Many: uint16(many)})
+	})
+}
