@@ -90,12 +90,12 @@ func (c *Capabilities) RAOPTXT() []string {
 	}
 }
 
-// Info returns the body of the answer to GET /info. Qualifiers are those of
-// the request ("txtAirPlay", "txtRAOP"); without any it is the whole
-// dictionary, with some only the raw TXT records they name, which is all that
-// senders look for then.
+// Info returns the body of the answer to GET /info: the whole dictionary, and
+// with it the raw TXT records that the request names ("txtAirPlay",
+// "txtRAOP"). Some receivers answer such a request with the records alone;
+// senders take either (reference section 21).
 func (c *Capabilities) Info(qualifiers []string) []byte {
-	d := dict{}
+	d := c.whole()
 	for _, q := range qualifiers {
 		switch q {
 		case "txtAirPlay":
@@ -103,22 +103,6 @@ func (c *Capabilities) Info(qualifiers []string) []byte {
 		case "txtRAOP":
 			d[q] = rawTXT(c.RAOPTXT())
 		}
-	}
-	if len(d) > 0 {
-		return encodePlist(d)
-	}
-	return encodePlist(c.whole())
-}
-
-// InfoWithTXT returns the whole dictionary together with the TXT records
-// named: the answer to a sender that found us without mDNS and has neither.
-func (c *Capabilities) InfoWithTXT(airplay, raop bool) []byte {
-	d := c.whole()
-	if airplay {
-		d["txtAirPlay"] = rawTXT(c.AirPlayTXT())
-	}
-	if raop {
-		d["txtRAOP"] = rawTXT(c.RAOPTXT())
 	}
 	return encodePlist(d)
 }

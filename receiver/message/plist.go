@@ -239,3 +239,11 @@ func (c *checker) isString(n uint64) bool {
 	t := c.b[sized(c.offsets[int(n)*c.offSize:], c.offSize)] >> 4
 	return t == tagASCII || t == tagUTF16
 }
+
+// Decode decodes a binary property list under the limits of this package, for
+// those who show or rewrite lists without knowing what they mean. The top
+// object is a dictionary; values are of the types of package plist.
+func Decode(b []byte) (map[string]any, error) { return decodePlist(b) }
+
+// Encode is the inverse of Decode.
+func Encode(m map[string]any) []byte { return encodePlist(m) }

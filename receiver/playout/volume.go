@@ -33,6 +33,9 @@ func ParseCurve(name string) (Curve, error) {
 
 const lowestDB = -30
 
+// MuteDB is the volume that means silence on the wire.
+const MuteDB = -144
+
 // Gain returns the factor for a volume in dB: 0 below -30, 1 from 0 on.
 func (c Curve) Gain(db float64) float32 {
 	switch {

@@ -30,6 +30,10 @@ func NewConn(c net.Conn, limits Limits, timeouts Timeouts) *Conn {
 	return &Conn{Conn: c, Reader: NewReader(c, limits), timeouts: timeouts}
 }
 
+// SetIdle changes how long the peer may be silent between messages; 0 is for
+// ever.
+func (c *Conn) SetIdle(d time.Duration) { c.timeouts.Idle = d }
+
 // ReadRequest is Reader.ReadRequest under the time limits; it fails with an
 // error that matches os.ErrDeadlineExceeded when one passes.
 func (c *Conn) ReadRequest(q *Request) error {

@@ -1,0 +1,277 @@
+// Package config holds every setting of the receiver: one struct, one table,
+// one commented file.
+//
+// The table names each setting once, with its key in the file, its flag, what
+// it takes and what it does; the settings file, the flags, --help, the manual
+// page and the shell completion are all made from it, so they cannot disagree.
+// A mistake in the file is named by its line.
+//
+// Proof: config_test.go (defaults survive the file and the flags; the file in
+// docs is what the table says; thirty broken files, each with its line).
+package config
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Config is what the receiver is told. Default has the defaults.
+type Config struct {
+	Name  string `toml:"name"`
+	State string `toml:"state"`
+
+	Network struct {
+		Port       int    `toml:"port"`
+		MediaPorts int    `toml:"media_ports"`
+		Interface  string `toml:"interface"`
+		HTTP       string `toml:"http"`
+		Discovery  bool   `toml:"discovery"`
+	} `toml:"network"`
+
+	Access struct {
+		PIN      string   `toml:"pin"`
+		Password string   `toml:"password"`
+		Takeover bool     `toml:"takeover"`
+		Allow    []string `toml:"allow"`
+		Block    []string `toml:"block"`
+	} `toml:"access"`
+
+	Video struct {
+		Output    string `toml:"output"`
+		Size      string `toml:"size"`
+		FPS       int    `toml:"fps"`
+		HEVC      bool   `toml:"hevc"`
+		Overscan  bool   `toml:"overscan"`
+		Threads   int    `toml:"threads"`
+		MaxDelay  int    `toml:"max_delay"`
+		Connector string `toml:"connector"`
+		Mode      string `toml:"mode"`
+		Rotate    int    `toml:"rotate"`
+	} `toml:"video"`
+
+	Audio struct {
+		Output  string `toml:"output"`
+		Offset  int    `toml:"offset"`
+		Curve   string `toml:"volume_curve"`
+		Initial int    `toml:"initial_volume"`
+	} `toml:"audio"`
+
+	Log struct {
+		Level  string `toml:"level"`
+		Record string `toml:"record"`
+	} `toml:"log"`
+}
+
+// Default returns the defaults.
+func Default() *Config {
+	c := &Config{}
+	c.Network.Port = 7000
+	c.Network.HTTP = "127.0.0.1:7080"
+	c.Network.Discovery = true
+	c.Access.PIN = "off"
+	c.Video.Output = "auto"
+	c.Video.Size = "1920x1080"
+	c.Video.FPS = 60
+	c.Video.Threads = 1
+	c.Video.MaxDelay = 250
+	c.Audio.Output = "auto"
+	c.Audio.Curve = "flat"
+	c.Audio.Initial = -15
+	c.Log.Level = "info"
+	return c
+}
+
+// Setting is one row of the table.
+type Setting struct {
+	Key  string // in the file: "name" or "table.name"
+	Flag string // without dashes; "" if there is none
+	Arg  string // what it takes, as --help has it; "" for a switch
+	Help string // one or two sentences
+
+	value any // *string, *int, *bool or *[]string in a Config
+	check func() error
+}
+
+// Settings returns the table, bound to c.
+func (c *Config) Settings() []Setting {
+	n, a, v, s, l := &c.Network, &c.Access, &c.Video, &c.Audio, &c.Log
+	return []Setting{
+		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
+		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
+
+		{"network.port", "port", "N", "TCP port of the receiver. 0: any free one.", &n.Port, func() error { return within(n.Port, 0, 65535) }},
+		{"network.media_ports", "media-ports", "N", "First of five ports for picture, sound and clock (TCP N, UDP N to N+3), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
+		{"network.interface", "interface", "IFACE", "Announce and accept on this network interface only. Empty: all.", &n.Interface, nil},
+		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
+		{"network.discovery", "discovery", "", "Announce the receiver by multicast DNS.", &n.Discovery, nil},
+
+		{"access.pin", "pin", "off|once|always", "Ask new senders, or all every time, for a PIN that is shown on the screen.", &a.PIN, func() error { return oneOf(a.PIN, "off", "once", "always") }},
+		{"access.password", "", "TEXT", "Ask senders for this password. Empty: none.", &a.Password, nil},
+		{"access.takeover", "takeover", "", "Let a second sender take over from the first instead of refusing it.", &a.Takeover, nil},
+		{"access.allow", "", "ID,...", "Device ids of the only senders let in. Empty: all.", &a.Allow, func() error { return checkIDs(a.Allow) }},
+		{"access.block", "", "ID,...", "Device ids of senders never let in.", &a.Block, func() error { return checkIDs(a.Block) }},
+
+		{"video.output", "video", "auto|kms|browser|file:PATH|raw:PATH|none", "Where the picture goes: a display driven directly, the status page, an MP4 file, or the bare elementary stream. auto: a free display, else the browser.", &v.Output, func() error { _, err := ParseVideo(v.Output); return err }},
+		{"video.size", "size", "WxH", "The largest picture asked of senders.", &v.Size, func() error { _, _, err := ParseSize(v.Size); return err }},
+		{"video.fps", "fps", "N", "The most pictures a second asked of senders.", &v.FPS, func() error { return within(v.FPS, 1, 120) }},
+		{"video.hevc", "hevc", "", "Offer HEVC, with which senders mirror in up to 4K.", &v.HEVC, nil},
+		{"video.overscan", "overscan", "", "Tell senders that the display cuts off the edges of the picture.", &v.Overscan, nil},
+		{"video.threads", "threads", "N", "Threads of the software decoder. Every one beyond the first delays the picture by a frame.", &v.Threads, func() error { return within(v.Threads, 1, 16) }},
+		{"video.max_delay", "max-delay", "MS", "The longest that picture and sound are held back to make up for the network, in milliseconds.", &v.MaxDelay, func() error { return within(v.MaxDelay, 0, 2000) }},
+		{"video.connector", "connector", "NAME", "Which output of the graphics card to use, such as HDMI-A-1. Empty: the first with a display.", &v.Connector, nil},
+		{"video.mode", "mode", "WxH[@HZ]", "Mode of the display. Empty: 1080p at 60 Hz if it can, else the best of what it can.", &v.Mode, func() error { return checkMode(v.Mode) }},
+		{"video.rotate", "rotate", "0|180", "Turn the picture, for a display that hangs upside down.", &v.Rotate, func() error { return oneOf(v.Rotate, 0, 180) }},
+
+		{"audio.output", "audio", "auto|alsa[:DEVICE]|file:PATH|none", "Where the sound goes: an ALSA device, or a WAV file. auto: with the picture if that goes to a page or a file, else the display's own sound.", &s.Output, func() error { _, err := ParseAudio(s.Output); return err }},
+		{"audio.offset", "audio-offset", "MS", "Play the sound earlier (negative) or later by so many milliseconds, for a display that delays one of the two.", &s.Offset, func() error { return within(s.Offset, -1000, 1000) }},
+		{"audio.volume_curve", "", "flat|taper", "flat: the slider's decibels as they are. taper: half the slider is half as loud.", &s.Curve, func() error { return oneOf(s.Curve, "flat", "taper") }},
+		{"audio.initial_volume", "", "DB", "Volume that senders are told at first, from -30 to 0.", &s.Initial, func() error { return within(s.Initial, -30, 0) }},
+
+		{"log.level", "log", "debug|info|warn|error", "How much is logged.", &l.Level, func() error { return oneOf(l.Level, "debug", "info", "warn", "error") }},
+		{"log.record", "record", "FILE", "Write the conversation with senders to this file, without secrets and without picture and sound, for a report about a new device.", &l.Record, nil},
+	}
+}
+
+// Check tells the first mistake in the values.
+func (c *Config) Check() error {
+	for _, s := range c.Settings() {
+		if s.check == nil {
+			continue
+		}
+		if err := s.check(); err != nil {
+			return fmt.Errorf("%s: %w", s.Key, err)
+		}
+	}
+	return nil
+}
+
+func within(v, low, high int) error {
+	if v < low || v > high {
+		return fmt.Errorf("%d is not between %d and %d", v, low, high)
+	}
+	return nil
+}
+
+func oneOf[T comparable](v T, values ...T) error {
+	if slices.Contains(values, v) {
+		return nil
+	}
+	var list []string
+	for _, x := range values {
+		list = append(list, fmt.Sprint(x))
+	}
+	return fmt.Errorf("%v is none of %s", v, strings.Join(list, ", "))
+}
+
+// checkName holds a name to what fits into a DNS label beside the device id
+// of the RAOP instance.
+func checkName(s string) error {
+	const longest = 63 - len("AABBCCDDEEFF@")
+	if len(s) > longest {
+		return fmt.Errorf("longer than %d bytes", longest)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fmt.Errorf("contains a control character")
+	}
+	return nil
+}
+
+func checkAddr(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not HOST:PORT", s)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port %q is not a number up to 65535", port)
+	}
+	return nil
+}
+
+func checkIDs(ids []string) error {
+	for _, id := range ids {
+		if _, err := net.ParseMAC(id); err != nil {
+			return fmt.Errorf("%q is not a device id such as AA:BB:CC:DD:EE:FF", id)
+		}
+	}
+	return nil
+}
+
+func checkMode(s string) error {
+	if s == "" {
+		return nil
+	}
+	size, hz, at := strings.Cut(s, "@")
+	if _, _, err := ParseSize(size); err != nil {
+		return err
+	}
+	if at {
+		if f, err := strconv.ParseFloat(hz, 64); err != nil || f < 10 || f > 240 {
+			return fmt.Errorf("%q is not a refresh rate", hz)
+		}
+	}
+	return nil
+}
+
+// ParseSize parses "1920x1080". Sides are even and between 64 and 8192.
+func ParseSize(s string) (width, height int, err error) {
+	w, h, ok := strings.Cut(s, "x")
+	width, errW := strconv.Atoi(w)
+	height, errH := strconv.Atoi(h)
+	if !ok || errW != nil || errH != nil {
+		return 0, 0, fmt.Errorf("%q is not a size such as 1920x1080", s)
+	}
+	for _, side := range []int{width, height} {
+		if side < 64 || side > 8192 || side%2 != 0 {
+			return 0, 0, fmt.Errorf("%q: sides are even and between 64 and 8192", s)
+		}
+	}
+	return width, height, nil
+}
+
+// Output is where picture or sound goes: a kind and, of some, a path or
+// device.
+type Output struct{ Kind, Path string }
+
+func (o Output) String() string {
+	if o.Path == "" {
+		return o.Kind
+	}
+	return o.Kind + ":" + o.Path
+}
+
+// ParseVideo parses the value of video.output.
+func ParseVideo(s string) (Output, error) {
+	return parseOutput(s, map[string]bool{"auto": false, "kms": false, "browser": false, "none": false, "file": true, "raw": true}, "")
+}
+
+// ParseAudio parses the value of audio.output.
+func ParseAudio(s string) (Output, error) {
+	return parseOutput(s, map[string]bool{"auto": false, "none": false, "file": true}, "alsa")
+}
+
+// parseOutput parses KIND or KIND:PATH. The value of a kind tells whether it
+// has a path; that of the optional kind may be left out.
+func parseOutput(s string, kinds map[string]bool, optional string) (Output, error) {
+	kind, path, colon := strings.Cut(s, ":")
+	wants, known := kinds[kind]
+	switch {
+	case kind == optional && optional != "":
+		if colon && path == "" {
+			return Output{}, fmt.Errorf("%q lacks the device behind the colon", s)
+		}
+		return Output{kind, path}, nil
+	case !known:
+		return Output{}, fmt.Errorf("%q is not known", s)
+	case wants && path == "":
+		return Output{}, fmt.Errorf("%q lacks a path: %s:PATH", s, kind)
+	case !wants && colon:
+		return Output{}, fmt.Errorf("%q takes no path", kind)
+	}
+	return Output{kind, path}, nil
+}
