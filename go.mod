@@ -5,16 +5,22 @@ go 1.26.0
 toolchain go1.26.8
 
 require (
-	github.com/asticode/go-astiav v0.39.0 // indirect
+	github.com/Eyevinn/mp4ff v0.50.0
+	github.com/asticode/go-astiav v0.39.0
+	github.com/grandcat/zeroconf v1.0.0
+	github.com/miekg/dns v1.1.69
+	github.com/pelletier/go-toml/v2 v2.2.4
+	golang.org/x/image v0.30.0
+	golang.org/x/net v0.47.0
+	golang.org/x/sys v0.38.0
+	howett.net/plist v1.0.1
+)
+
+require (
 	github.com/asticode/go-astikit v0.42.0 // indirect
 	github.com/cenkalti/backoff v2.2.1+incompatible // indirect
-	github.com/grandcat/zeroconf v1.0.0 // indirect
-	github.com/miekg/dns v1.1.69 // indirect
-	github.com/pelletier/go-toml/v2 v2.2.4 // indirect
 	golang.org/x/mod v0.30.0 // indirect
-	golang.org/x/net v0.47.0 // indirect
 	golang.org/x/sync v0.18.0 // indirect
-	golang.org/x/sys v0.38.0 // indirect
+	golang.org/x/text v0.31.0 // indirect
 	golang.org/x/tools v0.39.0 // indirect
-	howett.net/plist v1.0.1 // indirect
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"aerie/receiver/clock"
@@ -23,7 +24,15 @@ type Ports struct {
 	// Delay stands for the first sync packet until it comes: how long after
 	// its arrival the sound of the first packet is heard.
 	Delay time.Duration
+	// Arrived is told of each new packet: when its sound is to be heard, and
+	// when it came. Nil for nobody.
+	Arrived func(heard clock.Remote, at clock.Time)
+
+	active atomic.Int64 // clock.Time of the last packet
 }
+
+// Active returns when the last packet came, 0 before the first.
+func (p *Ports) Active() clock.Time { return clock.Time(p.active.Load()) }
 
 // resendPoll is how often gaps are looked at while there are any.
 const resendPoll = 20 * time.Millisecond
@@ -83,7 +92,11 @@ func (p *Ports) data(b []byte) {
 
 func (p *Ports) put(d Data) {
 	now, est := p.Now(), p.Clock.Estimate()
-	p.Stream.Put(d, est.ToRemote(now), p.Delay)
+	p.active.Store(int64(now))
+	heard, fresh := p.Stream.Put(d, est.ToRemote(now), p.Delay)
+	if fresh && p.Arrived != nil {
+		p.Arrived(heard, now)
+	}
 }
 
 func (p *Ports) control(b []byte) {

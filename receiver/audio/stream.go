@@ -14,6 +14,11 @@ type Anchor struct {
 	Lead  int // frames between this one and the newest that was sent then
 }
 
+// Heard returns when a frame is heard, at a rate of frames a second.
+func (a *Anchor) Heard(frame int64, rate int) clock.Remote {
+	return a.At.Add(time.Duration(frame-a.Frame) * time.Second / time.Duration(rate))
+}
+
 // Packet is one packet in its turn.
 type Packet struct {
 	// Frame is the number of its first frame: the RTP time stamp, continued
@@ -86,8 +91,9 @@ func (s *Stream) unwrap(rtp uint32) int64 {
 
 // Put takes a packet from the network, which is decrypted in place. Before
 // the first sync packet, the arrival of the first packet stands for one: its
-// sound is heard delay after at.
-func (s *Stream) Put(d Data, at clock.Remote, delay time.Duration) {
+// sound is heard delay after at. It returns when the first frame of the packet
+// is heard, and whether the packet is new.
+func (s *Stream) Put(d Data, at clock.Remote, delay time.Duration) (heard clock.Remote, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	frame := s.unwrap(d.RTP)
@@ -102,7 +108,8 @@ func (s *Stream) Put(d Data, at clock.Remote, delay time.Duration) {
 	if quiet {
 		d.Payload = nil
 	}
-	s.q.put(d.Seq, d.RTP, d.Payload)
+	fresh = s.q.put(d.Seq, d.RTP, d.Payload)
+	return s.anchor.Heard(frame, s.Format.Rate), fresh
 }
 
 // Sync takes a sync packet.

@@ -176,12 +176,19 @@ func TestAnchorBeforeTheFirstSync(t *testing.T) {
 }
 
 func TestFixedPorts(t *testing.T) {
-	free, _ := loopback(t)
-	base := free.LocalAddr().(*net.UDPAddr).Port
-	free.Close()
-	data, control, err := ListenPair(netip.MustParseAddr("127.0.0.1"), base)
+	var data, control *net.UDPConn
+	var base int
+	var err error
+	for range 20 { // another process may take the port meanwhile
+		free, addr := loopback(t)
+		base = int(addr.Port())
+		free.Close()
+		if data, control, err = ListenPair(netip.MustParseAddr("127.0.0.1"), base); err == nil {
+			break
+		}
+	}
 	if err != nil {
-		t.Skipf("port %d was taken meanwhile: %v", base, err)
+		t.Fatal(err)
 	}
 	defer data.Close()
 	defer control.Close()

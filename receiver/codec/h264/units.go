@@ -55,12 +55,17 @@ func ToAnnexB(au []byte) error {
 	if err := CheckLengths(au); err != nil {
 		return err
 	}
+	putStartCodes(au)
+	return nil
+}
+
+// putStartCodes replaces lengths that are known to fit.
+func putStartCodes(au []byte) {
 	for len(au) > 0 {
 		n := binary.BigEndian.Uint32(au)
 		copy(au, startCode)
 		au = au[4+n:]
 	}
-	return nil
 }
 
 // ToLengths is the inverse of ToAnnexB: it turns 4-byte start codes into
@@ -71,17 +76,14 @@ func ToLengths(au []byte) error {
 	if !bytes.HasPrefix(au, startCode) {
 		return ErrStartCode
 	}
-	for rest := au; len(rest) > 0; {
-		n, size := nextStart(rest[4:])
+	for at := 0; at < len(au); {
+		n, size := nextStart(au[at+4:])
 		if n == 0 || size == 3 {
+			putStartCodes(au[:at]) // as they were
 			return ErrStartCode
 		}
-		rest = rest[4+n:]
-	}
-	for rest := au; len(rest) > 0; {
-		n, _ := nextStart(rest[4:])
-		binary.BigEndian.PutUint32(rest, uint32(n))
-		rest = rest[4+n:]
+		binary.BigEndian.PutUint32(au[at:], uint32(n))
+		at += 4 + n
 	}
 	return nil
 }

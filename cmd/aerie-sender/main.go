@@ -1,0 +1,183 @@
+// Command aerie-sender plays the phone: it mirrors a moving test pattern or a
+// clip, with sound, to any AirPlay receiver that takes legacy mirroring, and
+// prints what it saw. Run "aerie-sender --help" for what it can do.
+//
+// It is for those who try a receiver without a phone at hand, and for those who
+// debug one: it can lose and reorder sound, turn round, be locked, drift, be
+// silent, and play a recorded conversation back (--replay).
+//
+// Everything of AirPlay is in package phone.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"aerie/cmd/aerie-sender/phone"
+	"aerie/receiver/audio"
+	"aerie/receiver/pattern"
+)
+
+// version is set when a release is built.
+var version = "devel"
+
+// flags are those of the command line.
+type flags struct {
+	clip, size, sound, name, device, pin, password, replay string
+	fps, seconds, frames, key                              int
+	fast, loop, pair, deaf, noClock, noFeedback, json      bool
+	version                                                bool
+	loss, reorder, ahead, drift                            float64
+	pause, rotate                                          int
+	seed                                                   uint64
+}
+
+const usage = `Usage: aerie-sender [FLAGS] RECEIVER
+
+RECEIVER is HOST:PORT, HOST (port 7000) or the name in a sender's list.
+
+`
+
+func (f *flags) add(fs *flag.FlagSet) {
+	fs.StringVar(&f.clip, "clip", "", "mirror this `FILE` (MP4 with H.264 or HEVC, or .h264) instead of the test pattern")
+	fs.BoolVar(&f.loop, "loop", false, "begin the clip again at its end")
+	fs.StringVar(&f.size, "size", "1920x1080", "`WxH` of the test pattern")
+	fs.IntVar(&f.fps, "fps", 60, "pictures a second of the pattern or of an .h264 file")
+	fs.IntVar(&f.frames, "frames", 0, "end after so many frames of the pattern; 0: never")
+	fs.IntVar(&f.key, "key", 0, "a key picture every so many frames of the pattern; 0: only the first, as phones do")
+	fs.StringVar(&f.sound, "sound", "eld", "`CODEC` of the tone: eld, alac, pcm or none")
+	fs.IntVar(&f.seconds, "seconds", 0, "end after so many seconds; 0: with Ctrl-C")
+	fs.BoolVar(&f.fast, "fast", false, "send pictures as fast as the receiver takes them, without sound")
+	fs.StringVar(&f.name, "name", "Aerie Sender", "the `NAME` it gives itself")
+	fs.StringVar(&f.device, "device", "", "the device `ID` it gives itself, such as 02:AE:21:E0:00:01")
+	fs.StringVar(&f.pin, "pin", "", "the PIN that the receiver shows; asked for if empty")
+	fs.StringVar(&f.password, "password", "", "the password of the receiver")
+	fs.BoolVar(&f.pair, "pair", false, "pair even where the receiver does not ask for it")
+	fs.Float64Var(&f.loss, "loss", 0, "lose this `PART` of the packets of sound: 0.02 is 2 %")
+	fs.Float64Var(&f.reorder, "reorder", 0, "let this `PART` of them change places with the next")
+	fs.BoolVar(&f.deaf, "deaf", false, "do not send lost packets again")
+	fs.BoolVar(&f.noClock, "no-clock", false, "do not answer timing requests")
+	fs.BoolVar(&f.noFeedback, "no-feedback", false, "send no feedback")
+	fs.Float64Var(&f.ahead, "ahead", 0, "set its clock ahead by so many `SECONDS`")
+	fs.Float64Var(&f.drift, "drift", 0, "let its clock run fast by so many `PPM`")
+	fs.IntVar(&f.pause, "pause", 0, "be locked for a second every so many `SECONDS`")
+	fs.IntVar(&f.rotate, "rotate", 0, "turn round every so many `SECONDS`")
+	fs.Uint64Var(&f.seed, "seed", 1, "seed of loss and reordering")
+	fs.StringVar(&f.replay, "replay", "", "play a conversation back that was recorded with aerie --record `FILE`")
+	fs.BoolVar(&f.json, "json", false, "print the report as JSON")
+	fs.BoolVar(&f.version, "version", false, "print the version")
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "aerie-sender:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, out io.Writer) error {
+	var f flags
+	fs := flag.NewFlagSet("aerie-sender", flag.ContinueOnError)
+	f.add(fs)
+	fs.Usage = func() {
+		fs.SetOutput(out)
+		fmt.Fprint(out, usage)
+		fs.PrintDefaults()
+	}
+	fs.SetOutput(io.Discard)
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if f.version {
+		_, err := fmt.Fprintln(out, "aerie-sender", version)
+		return err
+	}
+	if fs.NArg() != 1 {
+		fs.Usage()
+		return errors.New("which receiver?")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	addr, err := resolve(ctx, fs.Arg(0))
+	if err != nil {
+		return err
+	}
+	if f.replay != "" {
+		return replay(addr, f.replay, out)
+	}
+	o, err := f.options(addr)
+	if err != nil {
+		return err
+	}
+	report, err := phone.Mirror(ctx, *o)
+	if f.json {
+		b, jerr := json.MarshalIndent(report, "", "  ")
+		if jerr != nil {
+			return jerr
+		}
+		fmt.Fprintln(out, string(b))
+	} else {
+		report.Print(out)
+	}
+	return err
+}
+
+// options turns flags into what the phone takes.
+func (f *flags) options(addr string) (*phone.Options, error) {
+	o := &phone.Options{
+		Address: addr, Name: f.name, Device: f.device, Password: f.password, Pair: f.pair || f.pin != "",
+		Duration: time.Duration(f.seconds) * time.Second, Fast: f.fast, Loss: f.loss, Reorder: f.reorder, Deaf: f.deaf, NoClock: f.noClock, NoFeedback: f.noFeedback,
+		Seed: f.seed, Ahead: time.Duration(f.ahead * float64(time.Second)), Drift: f.drift * 1e-6,
+		PauseEvery: time.Duration(f.pause) * time.Second, RotateEvery: time.Duration(f.rotate) * time.Second,
+		PIN: f.askPIN,
+	}
+	var err error
+	if f.clip != "" {
+		c, err := phone.OpenClip(f.clip, f.fps)
+		if err != nil {
+			return nil, err
+		}
+		c.Loop = f.loop
+		o.Picture = c
+	} else {
+		var width, height int
+		if _, err := fmt.Sscanf(f.size, "%dx%d", &width, &height); err != nil {
+			return nil, fmt.Errorf("%q is not a size such as 1920x1080", f.size)
+		}
+		p, err := phone.NewPattern(pattern.Config{Width: width, Height: height, FPS: f.fps})
+		if err != nil {
+			return nil, err
+		}
+		p.Frames, p.KeyEvery = uint32(f.frames), uint32(f.key)
+		o.Picture = p
+	}
+	codec, ok := map[string]audio.Codec{"eld": audio.AACELD, "alac": audio.ALAC, "pcm": audio.PCM, "none": 0}[f.sound]
+	if !ok {
+		return nil, fmt.Errorf("the tone cannot be sent as %q: eld, alac, pcm or none", f.sound)
+	}
+	if codec != 0 && !f.fast {
+		if o.Sound, err = phone.NewTone(codec); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+func (f *flags) askPIN() (string, error) {
+	if f.pin != "" {
+		return f.pin, nil
+	}
+	fmt.Fprint(os.Stderr, "PIN shown by the receiver: ")
+	var pin string
+	_, err := fmt.Scanln(&pin)
+	return strings.TrimSpace(pin), err
+}

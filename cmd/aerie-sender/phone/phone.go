@@ -1,0 +1,178 @@
+// Package phone plays the sender: it mirrors the test pattern or a clip, with
+// sound, to any AirPlay receiver that takes legacy mirroring, as an iPhone
+// does, and measures what it sees from its side.
+//
+// Its half of FairPlay replays a recorded exchange (package fairplay/replay);
+// everything else is made anew for each session. It can also do what phones do
+// not do on purpose: lose and reorder sound, drift, be silent, turn round.
+//
+// Proof: the tests of cmd/aerie mirror with it to the receiver; phone_test.go
+// holds what it sends to the wire formats without one.
+package phone
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"aerie/receiver/clock"
+)
+
+// Options say what to mirror, to whom, and how well.
+type Options struct {
+	Address string // host:port of the receiver
+	Name    string // the name it gives itself
+	Device  string // its device id
+	// Identity is the key pair it pairs with; nil is a new one.
+	Identity ed25519.PrivateKey
+	// PIN is asked for the code that the receiver shows.
+	PIN func() (string, error)
+	// Password answers a receiver that wants one.
+	Password string
+	// Pair makes it pair even where the receiver does not ask for it.
+	Pair bool
+
+	Picture Picture // nil for none
+	Sound   Sound   // nil for none
+	// Duration ends the session; 0 is when the context ends or the picture
+	// has no more frames.
+	Duration time.Duration
+	// Fast sends as fast as the receiver takes it, not in real time. Only
+	// pictures are sent then.
+	Fast bool
+
+	Loss       float64 // part of the packets of sound that are lost
+	Reorder    float64 // part that change places with the next
+	Deaf       bool    // does not answer resend requests
+	NoClock    bool    // does not answer timing requests
+	NoFeedback bool    // sends no feedback
+	Seed       uint64
+
+	// Ahead and Drift set its clock apart from that of this machine: by so
+	// much, and so many parts in one.
+	Ahead time.Duration
+	Drift float64
+
+	// PauseEvery and RotateEvery lock the phone for a second, and turn it
+	// round, again and again; 0 is never.
+	PauseEvery  time.Duration
+	RotateEvery time.Duration
+
+	Log *slog.Logger
+}
+
+// Phone is one session.
+type Phone struct {
+	o      Options
+	report Report
+	zero   clock.Time // when its clock was set
+	shared []byte     // secret of pair-verify, nil without
+	key    [16]byte
+	iv     [16]byte
+	local  net.IP
+	remote net.IP
+
+	control *control
+	timing  *net.UDPConn
+}
+
+// Mirror connects, mirrors, and tears down. The report tells what happened as
+// far as it got.
+func Mirror(ctx context.Context, o Options) (*Report, error) {
+	p := &Phone{o: o, zero: clock.Now()}
+	err := p.run(ctx)
+	return &p.report, err
+}
+
+// now is the phone's clock: time since it booted, some hours ago.
+func (p *Phone) now() clock.Remote { return p.at(clock.Now()) }
+
+// at returns what the phone's clock shows at a local instant.
+func (p *Phone) at(t clock.Time) clock.Remote {
+	d := t.Sub(p.zero)
+	return clock.Remote(p.zero).Add(p.o.Ahead + d + time.Duration(float64(d)*p.o.Drift))
+}
+
+func (p *Phone) run(ctx context.Context) error {
+	began := clock.Now()
+	c, err := dial(ctx, p.o.Address)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	p.control = c
+	if p.o.Device == "" {
+		p.o.Device = "02:AE:21:E0:00:01"
+	}
+	if p.o.Name == "" {
+		p.o.Name = "Aerie Sender"
+	}
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"info", p.info}, {"pairing", p.pair}, {"FairPlay", p.fairplay}, {"SETUP", p.setup}, {"volume", p.volume}, {"RECORD", p.record},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	p.report.Connect = clock.Now().Sub(began)
+	defer p.timing.Close()
+	err = p.stream(ctx, began)
+	if down := p.teardown(); err == nil {
+		err = down
+	}
+	return err
+}
+
+// stream sends picture and sound until there is an end to it.
+func (p *Phone) stream(ctx context.Context, began clock.Time) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if p.o.Duration > 0 {
+		timer := time.AfterFunc(p.o.Duration, func() { cancel(errDone) })
+		defer timer.Stop()
+	}
+	running := 0
+	results := make(chan error, 3)
+	start := func(f func(context.Context) error) {
+		running++
+		go func() { results <- f(ctx) }()
+	}
+	// Picture and sound count pattern time from the same instant.
+	begin := clock.Now().Add(20 * time.Millisecond)
+	if p.o.Picture != nil {
+		v, err := p.openPicture(ctx, begin, began)
+		if err != nil {
+			return fmt.Errorf("picture: %w", err)
+		}
+		start(func(ctx context.Context) error {
+			err := v.run(ctx)
+			cancel(errDone) // without picture there is nothing to mirror
+			return err
+		})
+	}
+	if p.o.Sound != nil && !p.o.Fast {
+		a, err := p.openSound(begin)
+		if err != nil {
+			return fmt.Errorf("sound: %w", err)
+		}
+		start(a.run)
+	}
+	start(p.feedback)
+	var first error
+	for range running {
+		// What breaks because the session ends anyway is no error.
+		if err := <-results; err != nil && ctx.Err() == nil {
+			first = err
+			cancel(err)
+		}
+	}
+	return first
+}
+
+var errDone = fmt.Errorf("done")

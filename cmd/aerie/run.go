@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"aerie/receiver"
+	"aerie/receiver/codec"
+	"aerie/receiver/config"
+)
+
+// run runs the receiver until it is told to end.
+func run(args []string, out io.Writer) error {
+	c, e, err := parse("run", args)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r, err := start(c, e.measure)
+	if err != nil {
+		return err
+	}
+	banner(out, r)
+	err = r.Run(ctx)
+	if e.measure {
+		r.PrintLatency(out)
+	}
+	return err
+}
+
+// start makes the receiver with a log on standard error.
+func start(c *config.Config, measure bool) (*receiver.Receiver, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return nil, err
+	}
+	log := slog.New(newLog(os.Stderr, level))
+	codec.SetLogger(log)
+	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure})
+}
+
+// banner says what people want to know.
+func banner(out io.Writer, r *receiver.Receiver) {
+	in := r.About()
+	fmt.Fprintf(out, "\nAerie %s is ready.\n\n", version)
+	row := func(what, text string) {
+		if text != "" {
+			fmt.Fprintf(out, "  %-9s %s\n", what, text)
+		}
+	}
+	row("Name", in.Name)
+	row("Address", in.Address)
+	row("Picture", in.Picture)
+	row("Sound", in.Sound)
+	row("Page", in.Page)
+	fmt.Fprintf(out, "\nOn an iPhone or iPad open Control Centre, tap Screen Mirroring and choose %q;\non a Mac, Screen Mirroring in the menu bar. Ctrl-C ends it.\n\n", in.Name)
+}
+
+// since is how long something took, for people.
+func since(t time.Time) time.Duration { return time.Since(t).Round(time.Millisecond) }

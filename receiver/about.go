@@ -1,0 +1,85 @@
+package receiver
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"aerie/receiver/config"
+	"aerie/receiver/metric"
+)
+
+// About is what a person in front of the terminal wants to know.
+type About struct {
+	Name, Address, Picture, Sound string
+	Page                          string // where the page is, "" for nowhere
+}
+
+// About describes the receiver.
+func (r *Receiver) About() About {
+	a := About{Name: r.Name(), Page: r.web.url()}
+	host := r.mainAddress()
+	a.Address = fmt.Sprintf("%s port %d", host, r.Port())
+	if addr, ok := r.control.Addr().(*net.TCPAddr); ok && !addr.IP.IsUnspecified() {
+		a.Address = fmt.Sprintf("%s port %d", addr.IP, addr.Port)
+	}
+	where, why := r.video.describe()
+	a.Picture = where + ": " + why
+	where, why = r.audio.describe()
+	a.Sound = where + ": " + why
+	return a
+}
+
+// PrintLatency prints what was measured, stage by stage.
+func (r *Receiver) PrintLatency(out io.Writer) {
+	m := &r.meters
+	fmt.Fprintf(out, "%-36s %8s %10s %10s %10s\n", "", "count", "median", "99 %", "most")
+	for _, s := range append(m.stages(), stage{"written to page", &r.web.view.HandOver}) {
+		if s.h.Count() > 0 {
+			fmt.Fprintf(out, "%-36s %8d %7.2f ms %7.2f ms %7.2f ms\n", s.name, s.h.Count(), ms(s.h.Quantile(0.5)), ms(s.h.Quantile(0.99)), ms(s.h.Max()))
+		}
+	}
+	fmt.Fprintf(out, "pictures: %d received, %d not shown, %d not decodable; frames of the pattern missing: %d\n",
+		m.pictures.Value(), m.skipped.Value(), m.undecodable.Value(), m.patternGaps.Value())
+	if m.pattern.Count() > 0 {
+		fmt.Fprintf(out, "\nFrom the stamp drawn into the picture to its being shown or handed over:\n")
+		histogram(out, &m.pattern)
+	}
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// histogram draws a histogram in bars, a power of two a line.
+func histogram(out io.Writer, h *metric.Histogram) {
+	total := h.Count()
+	var below uint64
+	for d := 512 * time.Microsecond; d < 4*time.Second; d *= 2 {
+		n := h.CountBelow(d)
+		if n > below || below > 0 && below < total {
+			bar := int((n - below) * 50 / total)
+			fmt.Fprintf(out, "  up to %8.2f ms %8d ", ms(d), n-below)
+			for range bar {
+				fmt.Fprint(out, "#")
+			}
+			fmt.Fprintln(out)
+		}
+		below = n
+	}
+}
+
+// PrintChoice prints where picture and sound would go with the given settings,
+// and why, by opening the outputs for a moment.
+func PrintChoice(out io.Writer, cfg *config.Config) error {
+	r := &Receiver{cfg: cfg, log: slog.New(slog.DiscardHandler)}
+	defer r.close()
+	if err := r.openOutputs(false); err != nil {
+		return err
+	}
+	where, why := r.video.describe()
+	fmt.Fprintf(out, "Picture would go to %s: %s\n", where, why)
+	where, why = r.audio.describe()
+	fmt.Fprintf(out, "Sound would go to %s: %s\n", where, why)
+	return nil
+}

@@ -1,0 +1,5 @@
+//go:build race || asan
+
+package codec
+
+const instrumented = true

@@ -1,0 +1,126 @@
+package receiver
+
+import (
+	"sync"
+
+	"aerie/receiver/message"
+	"aerie/receiver/metric"
+)
+
+// meters is everything that is counted and measured. Stages are measured on
+// the local clock; each picture passes them in this order.
+type meters struct {
+	pictures     metric.Counter
+	pictureBytes metric.Counter
+	decoded      metric.Counter
+	undecodable  metric.Counter // errors of the decoder
+	corrupt      metric.Counter // pictures with parts made up
+	shown        metric.Counter
+	late         metric.Counter // shown after they were due
+	skipped      metric.Counter // not shown: a newer one was due, or no memory
+
+	receive  metric.Histogram // from the header to the last byte
+	handover metric.Histogram // to the decoder or the output that has it
+	decode   metric.Histogram
+	commit   metric.Histogram // from decoded to given to the display
+	flip     metric.Histogram // to its appearance
+	total    metric.Histogram // from the sender's stamp to shown or handed over
+
+	pattern      metric.Histogram // the same, by the stamp in the test pattern
+	presented    metric.Histogram // the same, to its presentation by a browser
+	patternGaps  metric.Counter   // frames of the pattern that were not seen
+	patternFrame metric.Gauge
+
+	fps     metric.Gauge
+	bitRate metric.Gauge
+
+	mu   sync.Mutex
+	last struct{ pictures, bytes uint64 }
+	err  string
+}
+
+// stage is one histogram of a picture's way.
+type stage struct {
+	name string
+	h    *metric.Histogram
+}
+
+// stages are the histograms in the order of a picture's way.
+func (m *meters) stages() []stage {
+	return []stage{{"receive", &m.receive}, {"hand over", &m.handover}, {"decode", &m.decode}, {"commit", &m.commit}, {"flip", &m.flip},
+		{"stamp to shown", &m.total}, {"pattern to shown", &m.pattern}, {"pattern to presented by the browser", &m.presented}}
+}
+
+// second takes the rates of the last second.
+func (m *meters) second(*streams) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p, b := m.pictures.Value(), m.pictureBytes.Value()
+	m.fps.Set(float64(p - m.last.pictures))
+	m.bitRate.Set(float64(b-m.last.bytes) * 8)
+	m.last.pictures, m.last.bytes = p, b
+}
+
+// lastError keeps an error for the status.
+func (m *meters) lastError(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil {
+		m.err = err.Error()
+	}
+}
+
+// playing is what is playing.
+type playing struct {
+	mu       sync.Mutex
+	what     message.NowPlaying
+	progress message.Progress
+	artwork  []byte
+	artType  string
+	changed  func() // must not block
+}
+
+func (p *playing) update(f func()) {
+	p.mu.Lock()
+	f()
+	changed := p.changed
+	p.mu.Unlock()
+	if changed != nil {
+		changed()
+	}
+}
+
+func (p *playing) clear() {
+	p.update(func() {
+		p.what, p.progress, p.artwork, p.artType = message.NowPlaying{}, message.Progress{}, nil, ""
+	})
+}
+
+func (p *playing) now() message.NowPlaying {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.what
+}
+
+// NowPlaying notes what is playing.
+func (s *streams) NowPlaying(n message.NowPlaying) {
+	p := &s.r.playing
+	p.update(func() { p.what = n })
+}
+
+// Artwork notes its picture, a copy of it.
+func (s *streams) Artwork(mediaType string, image []byte) {
+	p := &s.r.playing
+	p.update(func() {
+		p.artType = mediaType
+		if p.artwork = nil; image != nil {
+			p.artwork = append([]byte(nil), image...)
+		}
+	})
+}
+
+// Progress notes how far it is.
+func (s *streams) Progress(progress message.Progress) {
+	p := &s.r.playing
+	p.update(func() { p.progress = progress })
+}

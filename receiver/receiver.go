@@ -1,0 +1,254 @@
+// Package receiver joins protocol, media and hardware into one running
+// appliance.
+//
+// It is the only place where the parts meet: the session asks it for streams,
+// it opens sockets, clocks, decoders and outputs for them, and gives everything
+// back when the session ends. Each output of picture or sound is a small
+// adapter in a file of its own; which one is used is decided once, at the
+// start, and said with the reason.
+//
+// Proof: the tests of cmd/aerie run the whole receiver against the software
+// sender, over loopback and in the lab's virtual machine; the tests here cover
+// what can be seen of each adapter alone.
+package receiver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"aerie/receiver/clock"
+	"aerie/receiver/config"
+	"aerie/receiver/message"
+	"aerie/receiver/pairing"
+	"aerie/receiver/playout"
+	"aerie/receiver/rtsp"
+	"aerie/receiver/session"
+)
+
+// Options is what a Receiver is made of.
+type Options struct {
+	Config  *config.Config
+	Version string
+	Log     *slog.Logger
+	// Measure decodes what is passed through as well, to read the stamps of
+	// the test pattern.
+	Measure bool
+}
+
+// Receiver is one AirPlay receiver.
+type Receiver struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	version string
+	now     func() clock.Time
+	began   clock.Time
+
+	identity  identity
+	authority *pairing.Authority
+	server    *session.Server
+	video     videoOutput
+	audio     audioOutput
+	meters    meters
+	pin       pinBoard
+	playing   playing
+
+	volumeMu sync.Mutex
+	volumeDB float64
+	volume   playout.Volume
+	curve    playout.Curve
+
+	control  net.Listener
+	web      *web
+	current  atomic.Pointer[streams] // the session on the stage
+	warnings warnings
+	closers  []func()
+
+	announceMu    sync.Mutex
+	announce      func() // tells the network that something changed; nil for nobody
+	announcedOnce sync.Once
+}
+
+// New opens what the receiver needs before it can be found: its identity, its
+// outputs and its ports. An error tells what is missing, with the way out.
+func New(o Options) (r *Receiver, err error) {
+	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now()}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	r.volumeDB = float64(o.Config.Audio.Initial)
+	if r.curve, err = playout.ParseCurve(o.Config.Audio.Curve); err != nil {
+		return nil, err
+	}
+	r.volume.Set(r.curve.Gain(r.volumeDB))
+	if r.identity, err = openIdentity(o.Config, o.Log); err != nil {
+		return nil, err
+	}
+	r.defer_(func() { r.identity.flush() })
+	if err = r.openAuthority(); err != nil {
+		return nil, err
+	}
+	if err = r.openOutputs(o.Measure); err != nil {
+		return nil, err
+	}
+	if r.control, err = r.listen(); err != nil {
+		return nil, err
+	}
+	r.defer_(func() { r.control.Close() })
+	if r.web, err = openWeb(r); err != nil {
+		return nil, err
+	}
+	r.defer_(r.web.close)
+	if err = r.openServer(); err != nil {
+		return nil, err
+	}
+	r.register()
+	return r, nil
+}
+
+// defer_ notes what is to be undone, in the reverse order, at the end.
+func (r *Receiver) defer_(f func()) { r.closers = append(r.closers, f) }
+
+func (r *Receiver) close() {
+	for i := len(r.closers) - 1; i >= 0; i-- {
+		r.closers[i]()
+	}
+	r.closers = nil
+}
+
+// listen opens the control port: on all addresses, of both protocols, or on
+// those of one interface.
+func (r *Receiver) listen() (net.Listener, error) {
+	host := ""
+	if name := r.cfg.Network.Interface; name != "" {
+		if _, err := net.InterfaceByName(name); err != nil {
+			return nil, fmt.Errorf("network interface %q: %w", name, err)
+		}
+		addr, err := interfaceAddr(name)
+		if err != nil {
+			return nil, err
+		}
+		host = addr
+	}
+	ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(r.cfg.Network.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("port %d cannot be opened (another receiver? choose one with --port, 0 is any free one): %w", r.cfg.Network.Port, err)
+	}
+	return ln, nil
+}
+
+// openServer makes the session server.
+func (r *Receiver) openServer() error {
+	recorder, err := r.openRecorder()
+	if err != nil {
+		return err
+	}
+	r.server = &session.Server{
+		Capabilities: r.capabilities, Authority: r.authority, Media: (*media)(r), Takeover: r.cfg.Access.Takeover,
+		Now: r.now, Log: r.log, Limits: rtsp.DefaultLimits, Timeouts: rtsp.DefaultTimeouts,
+		Changed: r.somethingChanged,
+	}
+	if recorder != nil {
+		r.server.Recorder = recorder
+	}
+	if pw := r.cfg.Access.Password; pw != "" {
+		password := pairing.NewPassword(pw, r.now)
+		r.server.Password = password.Digest
+	}
+	return nil
+}
+
+// Port is the TCP port of the receiver.
+func (r *Receiver) Port() int { return r.control.Addr().(*net.TCPAddr).Port }
+
+// Name is the name under which it is announced, unless that is taken.
+func (r *Receiver) Name() string { return r.identity.name.Load().(string) }
+
+// Handler serves the status page.
+func (r *Receiver) Handler() http.Handler { return r.web.handler }
+
+// Run serves senders until ctx ends, and gives everything back.
+func (r *Receiver) Run(ctx context.Context) error {
+	defer r.close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { r.web.serve(ctx) })
+	wg.Go(func() { r.tick(ctx) })
+	stop := r.startDiscovery(ctx)
+	defer stop()
+	err := r.server.Serve(ctx, r.control)
+	cancel(err)
+	return err
+}
+
+// tick does what is due every second.
+func (r *Receiver) tick(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		r.authority.Tick()
+		r.meters.second(r.current.Load())
+	}
+}
+
+// capabilities describes the receiver as it is now.
+func (r *Receiver) capabilities() *message.Capabilities {
+	c := r.identity.capabilities(r.cfg)
+	c.Volume = r.Volume()
+	if r.current.Load() != nil {
+		c.Status |= message.StatusSessionActive
+	}
+	return c
+}
+
+// Volume is the receiver's volume in dB.
+func (r *Receiver) Volume() float64 {
+	r.volumeMu.Lock()
+	defer r.volumeMu.Unlock()
+	return r.volumeDB
+}
+
+// SetVolume sets it.
+func (r *Receiver) SetVolume(db float64) {
+	r.volumeMu.Lock()
+	defer r.volumeMu.Unlock()
+	r.volumeDB = db
+	r.volume.Set(r.curve.Gain(db))
+}
+
+// warnings are conditions that the people in front of the receiver should
+// know about.
+type warnings struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (w *warnings) add(text string) {
+	const limit = 16
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.list) < limit {
+		w.list = append(w.list, text)
+	}
+}
+
+func (w *warnings) all() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]string(nil), w.list...)
+}
