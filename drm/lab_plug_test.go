@@ -2,6 +2,7 @@ package drm
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -272,5 +273,60 @@ func crashChild(t *testing.T) {
 		if id == 3 {
 			os.Stdout.WriteString("x")
 		}
+	}
+}
+
+// TestLabRestore: what another program left on the screen, as the console
+// does, is there again after Close.
+func TestLabRestore(t *testing.T) {
+	o := vkmsOptions()
+	console, cw, _ := openLab(t, o)
+	if err := console.Show(Picture{ID: 1, FB: dumb(t, console, 320, 240, XRGB8888)}); err != nil {
+		t.Fatal(err)
+	}
+	cw.flip()
+	console.idle(t)
+	screen := func() map[string]uint64 {
+		t.Helper()
+		out := map[string]uint64{}
+		q, err := console.card.object(console.plan.base.plane.id, objectPlane, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		crtc, err := console.card.object(console.out.crtc.id, objectCRTC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range restorable {
+			out[name] = q.value(name)
+		}
+		out["ACTIVE"] = crtc.value("ACTIVE")
+		mode, err := console.card.blob(uint32(crtc.value("MODE_ID")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out["clock"] = uint64(mode[0]) | uint64(mode[1])<<8 | uint64(mode[2])<<16
+		return out
+	}
+	before := screen()
+	if err := on(console.card, callDropMaster, (*byte)(nil)); err != nil {
+		t.Fatal(err)
+	}
+	o.Mode = "800x600@60"
+	d, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := screen(); m["FB_ID"] == before["FB_ID"] || m["clock"] == before["clock"] {
+		t.Errorf("the console's picture is still there: %v", m)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if after := screen(); !maps.Equal(before, after) {
+		t.Errorf("after Close %v, before Open %v", after, before)
+	}
+	if err := console.card.becomeMaster(); err != nil {
+		t.Fatal(err)
 	}
 }

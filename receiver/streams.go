@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -286,7 +287,19 @@ func (s *streams) CloseStream(streamType int) {
 		a.cancel()
 		<-a.done
 		a.decoder.Close()
+		a.summarise(s.r.log)
 	}
+}
+
+// summarise says at the end what became of the sound.
+func (a *soundStream) summarise(log *slog.Logger) {
+	c := &a.ports.Stream.Counts
+	args := []any{"packets", c.Received.Value() - c.Copies.Value(), "lost", c.Lost.Value(), "recovered", c.Recovered.Value(), "late", c.Late.Value(),
+		"concealed", time.Duration(a.track.Concealed.Value()) * time.Second / time.Duration(a.ports.Stream.Format.Rate)}
+	if a.sound != nil {
+		args = append(args, "resampled", time.Duration(a.sound.Corrections.Value())*time.Second/time.Duration(a.ports.Stream.Format.Rate), "leaps", a.sound.Leaps.Value())
+	}
+	log.Info("sound ended", args...)
 }
 
 // Flush drops sound that waits.

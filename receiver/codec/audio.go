@@ -203,7 +203,7 @@ func (d *AudioDecoder) Decode(packet []byte, dst []float32) (n int, err error) {
 		return 0, errEmpty
 	}
 	if len(packet) > maxAudioPacket {
-		return 0, ErrTooLarge
+		return 0, fmt.Errorf("codec: %v packet of %d bytes: %w", d.p.Codec, len(packet), ErrTooLarge)
 	}
 	if ret := C.aerie_slot_reserve(&d.slot, C.size_t(len(packet)), maxAudioPacket); ret < 0 {
 		return 0, failure("decode "+d.p.Codec.String(), ret)

@@ -254,7 +254,7 @@ func TestAudioRoom(t *testing.T) {
 	if _, err := d.Decode(nil, buf); err == nil {
 		t.Error("an empty packet was decoded")
 	}
-	if _, err := d.Decode(make([]byte, maxAudioPacket+1), buf); err != ErrTooLarge {
+	if _, err := d.Decode(make([]byte, maxAudioPacket+1), buf); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a huge packet: %v", err)
 	}
 }

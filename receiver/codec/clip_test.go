@@ -67,7 +67,7 @@ func accessUnits(codec VideoCodec, stream []byte) (units [][]byte) {
 				end--
 			}
 		}
-		if isSlice(codec, stream[at+3]) {
+		if at+3 < len(stream) && isSlice(codec, stream[at+3]) {
 			units = append(units, stream[start:end])
 			start = end
 		}

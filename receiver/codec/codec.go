@@ -43,12 +43,13 @@ var (
 	// is behind, the reader has to wait.
 	ErrNoInput = errors.New("codec: every input buffer is in use")
 	// ErrTooLarge says that a sender asks for more memory than it may have.
-	ErrTooLarge = errors.New("codec: larger than the limit")
+	// This error and the next two come wrapped.
+	ErrTooLarge = errors.New("larger than the limit")
 	// ErrRoom says that the caller's buffer cannot hold what was decoded or
 	// encoded, which is lost.
-	ErrRoom = errors.New("codec: destination buffer is too small")
+	ErrRoom = errors.New("destination buffer is too small")
 	// ErrInvalid says that the input is not a valid bitstream of its codec.
-	ErrInvalid = errors.New("codec: invalid bitstream")
+	ErrInvalid = errors.New("invalid bitstream")
 )
 
 // failure makes an error of what a shim function returned, ret < 0.

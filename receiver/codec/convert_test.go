@@ -166,7 +166,7 @@ func TestConvertRGB(t *testing.T) {
 				t.Run(fmt.Sprint(format, c.Matrix, c.FullRange, size), func(t *testing.T) {
 					dst := guardedImage(t, XRGB8888, size[0], size[1], 20, 0)
 					must(t, v.Convert(dst, f))
-					compareRGB(t, f, dst, 4)
+					compareRGB(t, f, dst, 5)
 					if !dst.paddingIntact() {
 						t.Error("bytes behind a row were written")
 					}

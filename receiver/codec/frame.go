@@ -39,7 +39,7 @@ type Frame struct {
 
 // NewFrame makes an empty frame. Free it when it is no longer needed.
 func NewFrame() (*Frame, error) {
-	f := &Frame{av: astiav.AllocFrame()}
+	f := &Frame{av: astiav.AllocFrame(), ID: -1}
 	if f.av == nil {
 		return nil, failure("allocate frame", C.AERIE_ERROR_NOMEM)
 	}
@@ -50,6 +50,11 @@ func NewFrame() (*Frame, error) {
 // nothing.
 func (f *Frame) Release() {
 	C.aerie_frame_release(f.c())
+	f.forget()
+}
+
+// forget clears what would be dangerous to use without the picture.
+func (f *Frame) forget() {
 	f.Image = Image{}
 	f.ID = -1
 }
@@ -60,13 +65,12 @@ func (f *Frame) Move(to *Frame) {
 	av := to.av
 	*to = *f
 	to.av = av
-	f.Image = Image{}
-	f.ID = -1
+	f.forget()
 }
 
 // Free releases the picture and the frame itself.
 func (f *Frame) Free() {
-	f.Image = Image{}
+	f.forget()
 	f.av.Free()
 }
 

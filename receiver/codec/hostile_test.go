@@ -129,25 +129,23 @@ func TestMutatedStreams(t *testing.T) {
 	}
 }
 
-// TestMutatedParameterSets flips every bit of the parameter sets in turn, and
-// every pair of neighbours: sizes, reference counts, depths and chroma formats
-// of all kinds come up. The process must not grow beyond its limits.
+// TestMutatedParameterSets flips every bit of the parameter sets in turn:
+// sizes, reference counts, depths and chroma formats of all kinds come up. The
+// process must not grow beyond its limits.
 func TestMutatedParameterSets(t *testing.T) {
 	for _, v := range clips {
 		c := loadClip(t, v.name, v.codec)
 		r := newRig(t, v.codec, VideoOptions{MaxPixels: 1 << 21, MaxMemory: 48 << 20})
-		// Bits before the first slice; 200 bytes are enough of the rest.
-		bits := 8 * min(len(c.units[0]), 200)
+		// The parameter sets, and the header of the first slice.
+		bits := 8 * 120
 		pictures := 0
 		for bit := range bits {
-			for _, mask := range []byte{1, 3} {
-				first := append([]byte(nil), c.units[0]...)
-				first[bit/8] ^= mask << (bit % 8)
-				pictures += r.survive(t, [][]byte{first, c.units[1], c.units[2]})
-			}
+			first := append([]byte(nil), c.units[0]...)
+			first[bit/8] ^= 1 << (bit % 8)
+			pictures += r.survive(t, [][]byte{first, c.units[1], c.units[2]})
 		}
 		if pictures == 0 {
-			t.Errorf("%s: no picture came out of %d variants", v.name, 2*bits)
+			t.Errorf("%s: no picture came out of %d variants", v.name, bits)
 		}
 	}
 	if kib := status(t, "VmHWM"); !instrumented && kib > 300<<10 {

@@ -62,7 +62,7 @@ func (p *InputPool) Lease(n int) (*Input, error) {
 		return nil, fmt.Errorf("codec: lease of %d bytes", n)
 	}
 	if n > p.limit {
-		return nil, ErrTooLarge
+		return nil, fmt.Errorf("codec: lease of %d bytes where %d are allowed: %w", n, p.limit, ErrTooLarge)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -19,7 +19,7 @@ func TestInputPoolLimits(t *testing.T) {
 	must(t, err)
 	defer p.Close()
 	for n, want := range map[int]error{10001: ErrTooLarge, 1<<31 - 1: ErrTooLarge, 0: nil, -5: nil} {
-		if in, err := p.Lease(n); err == nil || want != nil && err != want {
+		if in, err := p.Lease(n); err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("Lease(%d) = %v, %v", n, in, err)
 		}
 	}
@@ -37,6 +37,8 @@ func TestInputPoolLimits(t *testing.T) {
 	if c, err := p.Lease(100); err != nil || c != a {
 		t.Errorf("lease after a release: %p, %v, want %p", c, err, a)
 	}
+	a.Release()
+	b.Release()
 	for _, bad := range [][2]int{{0, 1}, {1, 0}, {-1, -1}, {1, 1<<31 - 1}} {
 		if _, err := NewInputPool(bad[0], bad[1]); err == nil {
 			t.Errorf("a pool of %v was made", bad)

@@ -13,7 +13,7 @@ import (
 // not be Go's (it is a mapping of a dumb buffer or a dma-heap) and should be
 // cached: every picture is read again as a reference for the next ones.
 //
-// The methods are called by Send, Flush, Close and Frame.Release, on threads
+// The methods are called within those of the decoder and of Frame, on threads
 // of the decoder too, several at a time when it has more than one. They must
 // not call the decoder and should not block.
 type PictureMemory interface {

@@ -32,7 +32,7 @@ func pcmSamples(packet []byte, dst []float32, size, channels int) (int, error) {
 	}
 	n := len(packet) / size
 	if n > len(dst) {
-		return 0, ErrRoom
+		return 0, fmt.Errorf("codec: %d samples for %d: %w", n, len(dst), ErrRoom)
 	}
 	return n, nil
 }

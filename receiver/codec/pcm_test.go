@@ -33,7 +33,7 @@ func TestPCM(t *testing.T) {
 				t.Fatalf("%v: sample %d is %v, want %d", c.codec, i, v*c.scale, c.want[i])
 			}
 		}
-		if n, err := d.Decode(c.packet, got[1:]); n != 0 || err != ErrRoom {
+		if n, err := d.Decode(c.packet, got[1:]); n != 0 || !errors.Is(err, ErrRoom) {
 			t.Errorf("%v into too little: %d, %v", c.codec, n, err)
 		}
 		if n, err := d.Decode(c.packet[:len(c.packet)-1], got); n != 0 || !errors.Is(err, ErrInvalid) {

@@ -200,6 +200,9 @@ func (d *VideoDecoder) SkipLoopFilter(level LoopFilter) {
 // the next access unit may be sent.
 func (d *VideoDecoder) Send(in *Input, data []byte, token int64) error {
 	offset, err := in.offset(data)
+	if d.av == nil {
+		err = errClosed
+	}
 	if err != nil {
 		in.Release()
 		return err
@@ -221,8 +224,11 @@ func (d *VideoDecoder) Send(in *Input, data []byte, token int64) error {
 // ErrAgain when more input is needed, and io.EOF when everything is out after
 // Drain. Call it after each Send until it returns one of them.
 func (d *VideoDecoder) Receive(f *Frame) error {
+	if d.av == nil {
+		return errClosed
+	}
 	for {
-		f.Image = Image{}
+		f.forget()
 		ret := C.aerie_video_receive(d.c(), f.c(), &f.info)
 		switch {
 		case ret == C.AERIE_ERROR_AGAIN:

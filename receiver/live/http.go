@@ -53,8 +53,7 @@ func (v *View) serve(w http.ResponseWriter, r *http.Request, t *track) {
 	viewer.out = appendHead(viewer.out, w.Header())
 	if viewer.write() == nil {
 		go watchForEnd(conn)
-		// An error means that the page has gone or is stuck.
-		_ = viewer.run()
+		viewer.run()
 	}
 }
 

@@ -22,7 +22,7 @@
 //	 5  1  flags: 1 key picture, 2 history: the picture is to be decoded, not shown
 //	 6  2  zero
 //	 8  8  M: the sender's time (the pts) of the first sample
-//	16  8  M: the same in the time of the stream, which leaves pauses out
+//	16  8  M: the same in the time of the stream, which begins with 0 and leaves pauses out
 //	24  8  when it reached the receiver, or was sent, on the receiver's clock
 //
 // The body of 'S' is a JSON object (see State). The stream begins with one.

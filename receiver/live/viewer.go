@@ -46,12 +46,13 @@ const (
 	writeSize    = 256 << 10
 )
 
-// A streamTime gives pictures the pts from which mp4.Live makes the time of
-// the stream: while history is decoded all follow one another at once.
+// A streamTime gives samples the pts from which mp4.Live makes the time of the
+// stream: it begins with 0, and while history is decoded all pictures follow
+// one another at once.
 type streamTime struct {
 	history bool
 	begun   bool
-	last    time.Duration // pts of the last picture on the sender's clock
+	last    time.Duration // pts of the last sample on the sender's clock
 	given   time.Duration // what it was given
 }
 
@@ -74,14 +75,15 @@ func (s *streamTime) next(pts time.Duration) time.Duration {
 
 func (v *viewer) now() clock.Time { return v.view.options.Now() }
 
-// run serves the connection until it or the view is closed.
-func (v *viewer) run() error {
+// run serves the connection until it or the view is closed, or the page is
+// gone or stuck.
+func (v *viewer) run() {
 	tick := time.NewTimer(tickInterval)
 	defer tick.Stop()
 	for {
 		v.out = v.out[:0]
 		if err := v.fetch(); err != nil {
-			return err
+			return // the view was closed
 		}
 		if len(v.out) == 0 {
 			select {
@@ -93,7 +95,7 @@ func (v *viewer) run() error {
 			}
 		}
 		if err := v.write(); err != nil {
-			return err
+			return
 		}
 		tick.Reset(tickInterval)
 	}
@@ -285,10 +287,11 @@ func (v *viewer) sound(r record, body []byte) {
 		v.frames = append(v.frames, data[:n])
 		data = data[n:]
 	}
+	given := v.time.next(r.pts)
 	at := len(v.out)
 	v.out = beginMessage(v.out, message{kind: KindFragment, pts: r.pts, at: r.at})
-	v.out = v.live.AppendAudio(v.out, r.pts, v.frames...)
-	v.endFragment(at, r.pts)
+	v.out = v.live.AppendAudio(v.out, given, v.frames...)
+	v.endFragment(at, given)
 }
 
 // endFragment fills in what is known when the fragment is made.

@@ -30,7 +30,7 @@ const report = r => fetch('/report', {method: 'POST', body: JSON.stringify(r)});
 const until = async (what, cond) => {
   // By the clock: the browser slows timers down on a page that nobody sees.
   for (const begun = performance.now(); !cond(); ) {
-    if (performance.now() - begun > 60000)
+    if (performance.now() - begun > 120000)
       throw new Error('waited in vain for ' + what + ': ' + [...document.querySelectorAll('video')].map(e => JSON.stringify(state(e))));
     await new Promise(r => setTimeout(r, 50));
   }
@@ -108,7 +108,7 @@ func browse(t *testing.T, script string, files map[string][]byte) (reported map[
 	server := httptest.NewServer(mux)
 	defer server.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-crash-reporter",
@@ -274,10 +274,10 @@ func TestChromiumShortDurations(t *testing.T) {
 // recovery points: without them the browser takes no more after 150 MB.
 func TestChromiumEndless(t *testing.T) {
 	if testing.Short() {
-		t.Skip("plays 12 s of 1 MB pictures")
+		t.Skip("sends 400 MB to the browser")
 	}
 	clip := makeClip(t, H264, 320, 180, 90)
-	filler := append([]byte{0, 0, 0, 1, byte(h264.TypeFiller)}, bytes.Repeat([]byte{0xff}, 1<<20)...)
+	filler := append([]byte{0, 0, 0, 1, byte(h264.TypeFiller)}, bytes.Repeat([]byte{0xff}, 2<<20)...)
 	filler = append(filler, 0x80)
 	play := func(recovery bool) map[string]state {
 		live, err := NewLive(&clip.video, nil)
@@ -285,7 +285,7 @@ func TestChromiumEndless(t *testing.T) {
 			t.Fatal(err)
 		}
 		stream := segment(nil, live.AppendInit(nil))
-		for i := range 200 {
+		for i := range 100 {
 			// Picture 1 again and again; what it shows does not matter.
 			u := clip.units[min(i, 1)]
 			if !recovery {
@@ -305,7 +305,7 @@ func TestChromiumEndless(t *testing.T) {
 		`, map[string][]byte{"stream": stream})
 	}
 	got := play(true)
-	if e := got["e"]; got["error"].Error != "" || len(e.Ranges) != 1 || e.Ranges[0][0] == 0 || e.Ranges[0][1] < 6.6 {
+	if e := got["e"]; got["error"].Error != "" || len(e.Ranges) != 1 || e.Ranges[0][0] == 0 || e.Ranges[0][1] < 3.3 {
 		t.Errorf("with recovery points: %+v", got)
 	}
 	if got := play(false); !strings.HasPrefix(got["error"].Error, "QuotaExceededError") {

@@ -332,9 +332,18 @@ func TestRecordDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var limits []int64
+	for _, op := range whole.ops {
+		if len(op.data) > 8 && string(op.data[4:8]) == "moof" && op.at > mediaAt+300_000 {
+			limits = append(limits, op.at+20) // no room for the tables behind the last fragment
+		}
+	}
 	rng := rand.New(rand.NewPCG(4, 4))
-	for range 40 {
-		f := &memFile{limit: mediaAt + 100_000 + rng.Int64N(int64(len(whole.data))-mediaAt-100_000)}
+	for range 20 {
+		limits = append(limits, mediaAt+100_000+rng.Int64N(int64(len(whole.data))-mediaAt-100_000))
+	}
+	for _, limit := range limits {
+		f := &memFile{limit: limit}
 		_, _, r, err := eventful(t, f)
 		if !errors.Is(err, syscall.ENOSPC) || !errors.Is(r.Err(), syscall.ENOSPC) || !f.closed {
 			t.Fatalf("limit %d: error %v, closed %v", f.limit, err, f.closed)
@@ -350,6 +359,30 @@ func TestRecordDiskFull(t *testing.T) {
 		if got.video >= video {
 			t.Errorf("limit %d: all %d pictures", f.limit, got.video)
 		}
+	}
+}
+
+// Every call to the disk fails, once or from then on: the error is reported
+// and what was written before can be played.
+func TestRecordBrokenDisk(t *testing.T) {
+	whole := new(memFile)
+	if _, _, _, err := eventful(t, whole); err != nil {
+		t.Fatal(err)
+	}
+	var disk []byte
+	for i, op := range whole.ops {
+		for _, again := range []bool{false, true} {
+			f := &memFile{broken: func(n int) bool { return n == i || again && n > i }}
+			_, _, r, err := eventful(t, f)
+			if !errors.Is(err, syscall.EIO) || !errors.Is(r.Err(), syscall.EIO) || !f.closed {
+				t.Fatalf("call %d fails: error %v, closed %v", i, err, f.closed)
+			}
+			least, _ := play(disk, false)
+			if got, err := play(f.data, false); err != nil || got.video < least.video || got.audio < least.audio {
+				t.Fatalf("call %d fails: %+v, %v, before it %+v", i, got, err, least)
+			}
+		}
+		disk = apply(disk, op, len(op.data))
 	}
 }
 

@@ -40,6 +40,7 @@ type memFile struct {
 	limit  int64         // of the disk, if not 0
 	block  chan struct{} // if not nil, writes wait for it
 	closed bool
+	broken func(op int) bool // whether an operation fails
 }
 
 // An operation is a write, or, without data, a truncation, or a sync if at is
@@ -58,6 +59,10 @@ func (f *memFile) WriteAt(b []byte, at int64) (int, error) {
 	if f.closed {
 		return 0, fs.ErrClosed
 	}
+	if f.broken != nil && f.broken(len(f.ops)) {
+		f.ops = append(f.ops, operation{at: -1})
+		return 0, syscall.EIO
+	}
 	var err error
 	if f.limit > 0 && at+int64(len(b)) > f.limit {
 		b, err = b[:max(f.limit-at, 0)], syscall.ENOSPC
@@ -70,6 +75,10 @@ func (f *memFile) WriteAt(b []byte, at int64) (int, error) {
 func (f *memFile) Truncate(size int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.broken != nil && f.broken(len(f.ops)) {
+		f.ops = append(f.ops, operation{at: -1})
+		return syscall.EIO
+	}
 	f.ops = append(f.ops, operation{at: size})
 	f.data = apply(f.data, f.ops[len(f.ops)-1], 0)
 	return nil
@@ -79,6 +88,9 @@ func (f *memFile) Sync() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ops = append(f.ops, operation{at: -1})
+	if f.broken != nil && f.broken(len(f.ops)-1) {
+		return syscall.EIO
+	}
 	return nil
 }
 

@@ -39,10 +39,10 @@ func (w *fileWriter) finalise() error {
 		}
 		var size int64
 		if size, err = w.writeMoov(); err == nil {
-			if err = w.hideFragments(); err == nil {
-				w.end += size
-				return nil
-			}
+			// From here on the file can be played, hidden or not.
+			err = w.hideFragments()
+			w.end += size
+			return err
 		}
 		if !noRoom(err) || !w.giveUp(size<<i) {
 			break
@@ -80,13 +80,11 @@ func (w *fileWriter) hideFragments() error {
 	size.u64(uint64(w.end - placeholderAt))
 	header.u32(1) // the size has 64 bits
 	header.str("mdat")
-	if err := w.file.Sync(); err != nil {
-		return err
-	}
 	return w.front.steps(patch{size.b, placeholderAt + boxHeader}, patch{header.b, placeholderAt})
 }
 
-// writeMoov writes moov at the end of the fragments and returns its size.
+// writeMoov writes moov at the end of the fragments, down to the disk, and
+// returns its size.
 func (w *fileWriter) writeMoov() (size int64, err error) {
 	tracks := w.tracks()
 	var b boxWriter
@@ -96,7 +94,10 @@ func (w *fileWriter) writeMoov() (size int64, err error) {
 		return size, fmt.Errorf("tables of %d bytes", size)
 	}
 	write()
-	return size, b.flush()
+	if err := b.flush(); err != nil {
+		return size, err
+	}
+	return size, w.file.Sync()
 }
 
 // A tail writes behind the end of a file.

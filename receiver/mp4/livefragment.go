@@ -97,7 +97,7 @@ func (l *Live) AppendVideo(dst, sample []byte, pts time.Duration, key bool) []by
 	var header [pictureHeader]byte
 	dst = append(dst, header[:]...)
 	if !key && l.video.codec == H264 && l.clock.at-l.recovery >= recoveryInterval {
-		dst, sample = l.video.appendRecoveryPoint(dst, sample)
+		dst, sample = l.video.insert(dst, sample, recoverySEI)
 		key = true
 	}
 	if key {

@@ -61,13 +61,13 @@ func (r *Recorder) writeVideo(sample []byte, pts time.Duration, key bool) (ripe 
 	f := r.begin(pts)
 	start := len(f.video.data)
 	dst := f.video.data
-	if key && !v.startsWithSets(sample) {
+	if _, sets := v.opening(sample); key && !sets {
 		// Not every player follows a change of the sample description, and
 		// Chromium loses its way when it goes back over one.
-		dst = append(dst, v.sets...)
+		dst, sample = v.insert(dst, sample, v.sets)
 	}
 	if repair && v.codec == H264 {
-		dst, sample = v.appendRecoveryPoint(dst, sample)
+		dst, sample = v.insert(dst, sample, recoverySEI)
 	}
 	f.video.data = v.appendSample(dst, sample)
 	r.add(&f.video, at, len(f.video.data)-start, key || repair)
@@ -108,11 +108,12 @@ func (r *Recorder) add(to *run, at int64, size int, key bool) {
 	r.queued += size + sampleCost
 }
 
-// ripe ends the current fragment where the next sample begins another.
+// ripe ends the current fragment where the next sample begins another. The
+// tracks may be a little out of step; a clock set back ends it too.
 func (r *Recorder) ripe(pts time.Duration, key bool) bool {
 	f := r.current
-	age := pts - f.begun
-	if f.empty() || age >= 0 && age < fragmentDuration && f.size() < fragmentBytes && !(key && len(f.video.samples) > 0) {
+	age := (pts - f.begun).Abs()
+	if f.empty() || age < fragmentDuration && f.size() < fragmentBytes && !(key && len(f.video.samples) > 0) {
 		return false
 	}
 	r.cut()

@@ -1,13 +1,17 @@
 package mp4
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"aerie/receiver/codec/h264"
 )
 
 // An event is one sample on its way into a recording.
@@ -145,6 +149,69 @@ func TestRecordOneTrack(t *testing.T) {
 	}
 }
 
+// Parameter sets stand in front of every key picture, behind its delimiter,
+// unless it has brought them.
+func TestRecordParameterSets(t *testing.T) {
+	for _, codec := range []Codec{H264, HEVC} {
+		clip := makeClip(t, codec, 320, 180, 90)
+		v, err := newVideoTrack(clip.video)
+		if err != nil {
+			t.Fatal(err)
+		}
+		delimiter := []byte{0, 0, 0, 1, 0x09, 0xf0}
+		if codec == HEVC {
+			delimiter = []byte{0, 0, 0, 1, 0x46, 0x01, 0x50}
+		}
+		var sets []byte
+		for nal := range h264.LengthPrefixed(v.sets) {
+			sets = h264.AppendAnnexB(sets, nal)
+		}
+		for _, c := range []struct{ before, want []byte }{
+			{nil, v.sets},
+			{delimiter, append(v.appendSample(nil, delimiter), v.sets...)},
+			{sets, v.sets},
+		} {
+			f := new(memFile)
+			r, err := NewRecorder(f, Options{Video: &clip.video})
+			if err != nil {
+				t.Fatal(err)
+			}
+			unit := append(slices.Clone(c.before), clip.units[0]...)
+			r.WriteVideo(unit, 0, true)
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			stbl := parseFile(t, f.data).find("stbl")
+			at, size := stbl.find("stco").u32(8), stbl.find("stsz").u32(12)
+			want := v.appendSample(c.want, clip.units[0])
+			if got := f.data[at : at+size]; !bytes.Equal(got, want) {
+				t.Errorf("%v behind % x: a sample of %d bytes, want %d", codec, c.before, len(got), len(want))
+			}
+		}
+	}
+}
+
+// Sound and picture that are out of step share fragments all the same.
+func TestRecordOutOfStep(t *testing.T) {
+	clip, sound := makeClip(t, H264, 320, 180, 90), makeSound(t, 44100, 4)
+	f := new(memFile)
+	r, err := NewRecorder(f, Options{Video: &clip.video, Audio: &sound.audio})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, u := range clip.units {
+		at := time.Minute + time.Duration(i)*33*time.Millisecond
+		r.WriteVideo(u, at, i == 0)
+		r.WriteAudio(sound.frames[i], at-300*time.Millisecond)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(f.data, []byte("moof")); n > 5 {
+		t.Errorf("%d fragments in 3 s", n)
+	}
+}
+
 // The last picture stands until the sound is over; without sound, for as long
 // as the one before it.
 func TestRecordLastPicture(t *testing.T) {
@@ -183,6 +250,55 @@ func TestRecordEmpty(t *testing.T) {
 	r.WriteVideo(clip.units[0], 0, true) // does nothing
 	if s := r.Stats(); s.DroppedVideo != 1 || s.Bytes != 0 && s.Bytes != mediaAt {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Sound that joins when the file has begun may have frames from before its
+// beginning: they have no place in it. Pictures are kept, as later ones need
+// them.
+func TestRecordBeforeTheBeginning(t *testing.T) {
+	clip, sound := makeClip(t, H264, 320, 180, 90), makeSound(t, 44100, 4)
+	for _, pictureFirst := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			f := new(memFile)
+			r, err := NewRecorder(f, Options{Video: &clip.video, Audio: &sound.audio})
+			if err != nil {
+				t.Fatal(err)
+			}
+			video := func() {
+				for i := range 60 {
+					r.WriteVideo(clip.units[i], 10*time.Second+time.Duration(i)*33*time.Millisecond, i == 0)
+				}
+				synctest.Wait()
+			}
+			audio := func(start time.Duration) {
+				for i := range 60 {
+					r.WriteAudio(sound.frames[i], start+sound.at(i))
+				}
+				synctest.Wait()
+			}
+			early := uint64(0)
+			if pictureFirst {
+				video()
+				audio(10*time.Second - sound.at(5))
+				early = 5
+			} else {
+				audio(11 * time.Second)
+				video()
+			}
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s := r.Stats()
+			if got, err := play(f.data, false); err != nil || got.video != 60 || got.audio != 60-int(early) || s.DroppedAudio != early {
+				t.Errorf("%+v, %v, counted %+v", got, err, s)
+			}
+			for trak := range parseFile(t, f.data).find("moov").all("trak") {
+				for range trak.all("elst") {
+					t.Error("a track begins late")
+				}
+			}
+		})
 	}
 }
 

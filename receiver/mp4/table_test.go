@@ -78,6 +78,21 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// Chunks of the same shape share an entry of stsc.
+func TestChunkRuns(t *testing.T) {
+	var tab table
+	for i, c := range []chunk{{0, 60, 0}, {0, 60, 0}, {0, 60, 0}, {0, 59, 0}, {0, 59, 1}, {0, 59, 1}} {
+		tab.chunk(mediaAt+int64(i)*1000, c.samples, c.description)
+	}
+	var firsts []int
+	for first := range (&finishedTrack{table: &tab, end: 1 << 40}).chunkRuns() {
+		firsts = append(firsts, first)
+	}
+	if !slices.Equal(firsts, []int{1, 4, 5}) {
+		t.Errorf("entries begin with chunks %v", firsts)
+	}
+}
+
 // The tables of two hours of jittering 1080p60 with sound, and writing them.
 func TestTableMemory(t *testing.T) {
 	w := longWriter(t, 2)
@@ -136,12 +151,12 @@ func longWriter(t testing.TB, hours int) *fileWriter {
 
 func BenchmarkMoovOfADay(b *testing.B) {
 	w := longWriter(b, 24)
-	b.ReportMetric(float64(w.video.bytes()+w.sound.bytes())/1e6, "MB")
 	for b.Loop() {
 		if _, err := w.writeMoov(); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(w.video.bytes()+w.sound.bytes())/1e6, "MB-of-tables")
 }
 
 // A file of more than 4 GB: most of it is a hole.

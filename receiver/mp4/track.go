@@ -162,33 +162,39 @@ func (t *videoTrack) appendSample(dst, sample []byte) []byte {
 	return dst
 }
 
-// startsWithSets tells whether a sample brings its parameter sets along.
-func (t *videoTrack) startsWithSets(sample []byte) bool {
-	const prefix = 4 // a length or start code
-	if len(sample) < prefix {
-		return false
+// opening says whether a sample begins with an access unit delimiter, or with
+// parameter sets of its own.
+func (t *videoTrack) opening(sample []byte) (delimiter, sets bool) {
+	if len(sample) <= lengthSize {
+		return false, false
 	}
+	first := sample[lengthSize:]
 	if t.codec == HEVC {
-		return hevc.TypeOf(sample[prefix:]).IsParameterSet()
+		return hevc.TypeOf(first) == hevc.TypeAUD, hevc.TypeOf(first).IsParameterSet()
 	}
-	return h264.TypeOf(sample[prefix:]).IsParameterSet()
+	return h264.TypeOf(first) == h264.TypeAUD, h264.TypeOf(first).IsParameterSet()
 }
+
+const lengthSize = 4 // of a NAL unit's length, or of its start code
 
 // recoverySEI is an SEI message, with its length, that calls the picture
 // behind it a recovery point with recovery_frame_cnt 0 (ITU-T H.264 sections
 // D.1.8 and D.2.8).
 var recoverySEI = []byte{0, 0, 0, 5, 6, 6, 1, 0xc4, 0x80}
 
-// appendRecoveryPoint appends what makes an access unit of H.264 one to start
-// from, and an access unit delimiter that has to come first. It returns the
-// rest of the sample.
-func (t *videoTrack) appendRecoveryPoint(dst, sample []byte) (_, rest []byte) {
-	const delimiter = 6 // with its length or start code
-	if len(sample) > delimiter && h264.TypeOf(sample[4:]) == h264.TypeAUD {
-		dst = t.appendSample(dst, sample[:delimiter])
-		sample = sample[delimiter:]
+// insert appends NAL units that belong in front of an access unit, but behind
+// the delimiter that may begin it, and returns what of the sample is left to
+// append.
+func (t *videoTrack) insert(dst, sample, nals []byte) (_, rest []byte) {
+	size := lengthSize + 2 // of a delimiter
+	if t.codec == HEVC {
+		size++
 	}
-	return append(dst, recoverySEI...), sample
+	if delimiter, _ := t.opening(sample); delimiter && len(sample) > size {
+		dst = t.appendSample(dst, sample[:size])
+		sample = sample[size:]
+	}
+	return append(dst, nals...), sample
 }
 
 // audioTrack is what the boxes need to know of an Audio.

@@ -71,7 +71,7 @@ func TestDecodedByLibavcodec(t *testing.T) {
 			var want []stamp.Stamp
 			var sums []uint32
 			for i := range frames {
-				number := uint32(math.MaxUint32 - 100 + i) // wraps
+				number := math.MaxUint32 - 100 + uint32(i) // wraps
 				if i > 50 {
 					number += 7
 				}
@@ -322,7 +322,7 @@ func TestAllSizes(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range 4 {
-				f := Frame{uint32(i * 1e9), time.Duration(i) * 637 * time.Millisecond, uint64(i) << 47}
+				f := Frame{uint32(i) * 1e9, time.Duration(i) * 637 * time.Millisecond, uint64(i) << 47}
 				s.AppendFrame(nil, f, false)
 			}
 			d := s.Decoded()

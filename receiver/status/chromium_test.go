@@ -134,7 +134,7 @@ func (c *chromium) call(session, method string, params, result any) {
 				c.t.Fatalf("chromium: %s: %v in %s", method, err, r.Result)
 			}
 		}
-	case <-time.After(3*time.Minute):
+	case <-time.After(3 * time.Minute):
 		c.t.Fatalf("chromium: %s: no answer in a minute", method)
 	}
 }

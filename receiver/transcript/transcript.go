@@ -52,8 +52,8 @@ const (
 
 // Body is the body of a message. One of the fields is set beside Size.
 type Body struct {
-	Size  int            `json:"size"`            // bytes on the wire
-	Plist map[string]any `json:"plist,omitempty"` // a property list, see toJSON
+	Size  int            `json:"size"`           // bytes on the wire
+	Plist map[string]any `json:"plist,omitzero"` // a property list, see toJSON
 	Text  string         `json:"text,omitempty"`
 	Head  string         `json:"head,omitempty"` // the first bytes in hex; the rest is left out
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"aerie/receiver/clock"
@@ -122,26 +123,29 @@ func (p *Phone) run(ctx context.Context) error {
 	}
 	p.report.Connect = clock.Now().Sub(began)
 	defer p.timing.Close()
-	err = p.stream(ctx, began)
-	if down := p.teardown(); err == nil {
-		err = down
+	if err := p.stream(ctx, began); err != nil {
+		return err // what is broken cannot be torn down
 	}
-	return err
+	return p.teardown()
 }
 
 // stream sends picture and sound until there is an end to it.
-func (p *Phone) stream(ctx context.Context, began clock.Time) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (p *Phone) stream(parent context.Context, began clock.Time) error {
+	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	if p.o.Duration > 0 {
 		timer := time.AfterFunc(p.o.Duration, func() { cancel(errDone) })
 		defer timer.Stop()
 	}
-	running := 0
-	results := make(chan error, 3)
+	// The first to end ends the others; what breaks because of that is no
+	// error.
+	var wg sync.WaitGroup
 	start := func(f func(context.Context) error) {
-		running++
-		go func() { results <- f(ctx) }()
+		wg.Go(func() {
+			if err := f(ctx); err != nil {
+				cancel(err)
+			}
+		})
 	}
 	// Picture and sound count pattern time from the same instant.
 	begin := clock.Now().Add(20 * time.Millisecond)
@@ -151,28 +155,27 @@ func (p *Phone) stream(ctx context.Context, began clock.Time) error {
 			return fmt.Errorf("picture: %w", err)
 		}
 		start(func(ctx context.Context) error {
-			err := v.run(ctx)
-			cancel(errDone) // without picture there is nothing to mirror
-			return err
+			if err := v.run(ctx); err != nil {
+				return err
+			}
+			return errDone // without a picture there is nothing to mirror
 		})
 	}
 	if p.o.Sound != nil && !p.o.Fast {
 		a, err := p.openSound(begin)
 		if err != nil {
+			cancel(errDone)
+			wg.Wait()
 			return fmt.Errorf("sound: %w", err)
 		}
 		start(a.run)
 	}
 	start(p.feedback)
-	var first error
-	for range running {
-		// What breaks because the session ends anyway is no error.
-		if err := <-results; err != nil && ctx.Err() == nil {
-			first = err
-			cancel(err)
-		}
+	wg.Wait()
+	if cause := context.Cause(ctx); cause != errDone && parent.Err() == nil {
+		return cause
 	}
-	return first
+	return nil
 }
 
 var errDone = fmt.Errorf("done")

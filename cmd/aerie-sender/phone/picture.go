@@ -53,6 +53,13 @@ func NewPattern(c pattern.Config) (*Pattern, error) {
 	return &Pattern{config: c, stream: s}, nil
 }
 
+// Parameters returns the parameter sets, for those who make codec packets of
+// their own.
+func (p *Pattern) Parameters() (sps, pps []byte) { return p.stream.SPS(), p.stream.PPS() }
+
+// Rewind begins again, for another session.
+func (p *Pattern) Rewind() { p.number = 0 }
+
 // Describe returns the codec packet.
 func (p *Pattern) Describe() ([]byte, int, int, bool) {
 	return p.stream.AVCC(), p.config.Width, p.config.Height, false
@@ -128,6 +135,7 @@ func (v *pictureStream) run(ctx context.Context) error {
 	for {
 		at, err := v.src.When()
 		if errors.Is(err, io.EOF) {
+			v.drain()
 			return nil
 		}
 		if err != nil {
@@ -149,6 +157,16 @@ func (v *pictureStream) run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// drain waits until the receiver has read everything, so that a TEARDOWN does
+// not overtake the last pictures.
+func (v *pictureStream) drain() {
+	t, ok := v.conn.(*net.TCPConn)
+	if !ok || t.CloseWrite() != nil || t.SetReadDeadline(time.Now().Add(2*time.Second)) != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, t)
 }
 
 // frame sends the access unit that is due.

@@ -18,7 +18,6 @@ cd "$work"
 tarball=/usr/src/$pkg.tar.xz
 if [ ! -e "$tarball" ]; then
   # Downloading a package needs no privilege, installing it would.
-  chmod 755 .
   apt-get -q download "$pkg"
   dpkg-deb -x "$pkg"_*.deb deb
   rm "$pkg"_*.deb

@@ -2,12 +2,12 @@
 # build.sh, which defines say and die; obtain_source DIR leaves the tarball in
 # DIR, which belongs to this program alone.
 #
-# The first choice is the Debian mirror that this machine already uses: it is
-# near, it works behind a company's proxy, and apt checks its signatures. Only
-# the choice of mirror is taken from the machine. The package lists, the cache
-# and the state are this program's own, so nothing that the machine's apt
-# knows is changed, and root is not needed. The second choice is ffmpeg.org.
-# Either way the tarball counts only if it has the pinned checksum.
+# The first choice is the Debian mirror that this machine already uses (see
+# apt.sh): it is near, it works behind a company's proxy, and apt checks its
+# signatures. The second choice is ffmpeg.org. Either way the tarball counts
+# only if it has the pinned checksum.
+
+. "$here/../../../.ci/apt.sh"
 
 readonly ffmpeg_version=7.1.5
 readonly ffmpeg_sha256=de668509caf9e35e3cd162473441fdb29538c6d96ed080292b3cf9e6fc5d558f
@@ -43,7 +43,7 @@ accept() { # DOWNLOAD TARBALL
 from_debian() { # DIR TARBALL
 	local apt=$1/apt version
 	command -v apt-get >/dev/null || return 1
-	private_apt "$apt" || return 1
+	private_apt "$apt" deb-src trixie || return 1
 
 	say "reading the package lists of the Debian mirror"
 	# One unreachable or foreign entry fails the update as a whole; whether
@@ -64,117 +64,15 @@ from_debian() { # DIR TARBALL
 	rm -rf "$apt"
 }
 
-# private_apt writes an apt configuration that shares with the machine's own
-# only the way to the mirror (URIs, proxies, credentials).
-private_apt() { # DIR
-	local apt=$1 uri suite
-	rm -rf "$apt"
-	mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/none"
-	debian_uris | sort -u | while read -r uri suite; do
-		cat <<-END
-			Types: deb-src
-			URIs: $uri
-			Suites: $suite
-			Components: main
-			Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-
-		END
-	done >"$apt/debian.sources"
-	[[ -s $apt/debian.sources ]] || return 1
-
-	# This file is read after the machine's, so that it can clear the hooks:
-	# some of them write to the machine's caches. Downloads are done by the
-	# caller, as apt's own user may not be able to enter the directory.
-	cat >"$apt/apt.conf" <<-END
-		#clear APT::Update::Pre-Invoke;
-		#clear APT::Update::Post-Invoke;
-		#clear APT::Update::Post-Invoke-Success;
-		#clear DPkg::Pre-Invoke;
-		#clear DPkg::Post-Invoke;
-		APT::Sandbox::User "$(id -un)";
-		APT::Architecture "$(dpkg --print-architecture)";
-		Acquire::Languages "none";
-		Dir::State "$apt/state";
-		Dir::State::lists "$apt/state/lists";
-		Dir::State::status "$apt/state/status";
-		Dir::Cache "$apt/cache";
-		Dir::Log "$apt";
-		Dir::Etc::sourcelist "$apt/debian.sources";
-		Dir::Etc::sourceparts "$apt/none";
-		Dir::Etc::preferences "/dev/null";
-		Dir::Etc::preferencesparts "$apt/none";
-	END
-	: >"$apt/state/status"
-}
-
-# debian_uris prints "URI SUITE" for every Debian entry of this machine's apt,
-# with the suite of trixie that belongs to the entry's own: the security
-# archive is another archive than the main one. Entries of others are left
-# out: they name another key ring, no suite of Debian's, or no component main.
-debian_uris() {
-	local etc=${AERIE_APT_ETC:-/etc/apt} file
-	for file in "$etc/sources.list" "$etc"/sources.list.d/*.list; do
-		[[ -r $file ]] && one_line_entries <"$file"
-	done
-	for file in "$etc"/sources.list.d/*.sources; do
-		[[ -r $file ]] && deb822_entries <"$file"
-	done
-	return 0
-}
-
-# one_line_entries reads the sources.list format:
-# "deb [option=value ...] URI SUITE COMPONENT...".
-one_line_entries() {
-	local line signed
-	while read -r line; do
-		line=${line%%#*}
-		[[ $line =~ ^deb(-src)?[[:space:]]+(\[([^]]*)\][[:space:]]+)?([^[:space:]]+)[[:space:]]+([^[:space:]]+)[[:space:]]+(.*) ]] || continue
-		signed=
-		[[ ${BASH_REMATCH[3]} =~ signed-by=([^[:space:]]+) ]] && signed=${BASH_REMATCH[1]}
-		# The second match has overwritten the first.
-		[[ $line =~ ^deb(-src)?[[:space:]]+(\[[^]]*\][[:space:]]+)?([^[:space:]]+)[[:space:]]+([^[:space:]]+)[[:space:]]+(.*) ]]
-		debian_entry "${BASH_REMATCH[3]}" "${BASH_REMATCH[4]}" "${BASH_REMATCH[5]}" "$signed"
-	done
-}
-
-# deb822_entries reads the format of .sources files: stanzas of "Key: value"
-# with continuation lines.
-deb822_entries() {
-	local -A field=()
-	local line key=
-	while IFS= read -r line || [[ -n $line ]]; do
-		case $line in
-		'#'*) ;;
-		'') deb822_stanza; field=() ;;
-		[[:space:]]*) [[ -n $key ]] && field[$key]+=" ${line# }" ;;
-		*:*) key=${line%%:*}; key=${key,,}; field[$key]=${line#*:} ;;
-		esac
-	done
-	deb822_stanza
-}
-
-# deb822_stanza prints the entries of the stanza in the caller's field.
-deb822_stanza() {
-	local uri suite
-	[[ ${field[enabled]:-yes} =~ no|false ]] && return
-	for uri in ${field[uris]:-}; do
-		for suite in ${field[suites]:-}; do
-			debian_entry "$uri" "$suite" "${field[components]:-}" "${field[signed-by]:-}"
-		done
-	done
-}
-
-debian_entry() { # URI SUITE COMPONENTS SIGNED-BY
-	local base=${2%%-*} kind=
-	[[ $2 == *-* ]] && kind=-${2#*-}
-	[[ $1 =~ ^(https?|mirror\+file): ]] || return 0
-	[[ " $3 " =~ [[:space:]]main[[:space:]] ]] || return 0
-	[[ -z ${4// /} || $4 == *debian-archive* ]] || return 0
-	case $base in
-	bookworm | trixie | forky | sid | oldstable | stable | testing | unstable) ;;
-	*) return 0 ;;
-	esac
-	case $kind in
-	'' | -updates | -security) echo "$1 trixie$kind" ;;
-	esac
+from_upstream() { # DIR TARBALL
+	local url=https://ffmpeg.org/releases/ffmpeg-$ffmpeg_version.tar.xz part=$1/download
+	say "downloading $url"
+	if command -v curl >/dev/null; then
+		curl --fail --location --silent --show-error --retry 2 --connect-timeout 20 --output "$part" "$url"
+	elif command -v wget >/dev/null; then
+		wget --quiet --tries=3 --connect-timeout=20 --output-document="$part" "$url"
+	else
+		say "neither curl nor wget is here: sudo apt install curl"
+		return 1
+	fi && accept "$part" "$2"
 }

@@ -99,7 +99,7 @@ func withPPS(t *testing.T, sps []byte) []byte {
 // What BitWriter writes and what RewriteZeroReorder makes of it reads the
 // same in ffmpeg, element by element.
 func TestFFmpegReadsTheSame(t *testing.T) {
-	for seed := range uint64(25) {
+	for seed := range uint64(12) {
 		nal, want := generateSPS(seed)
 		sets := trace(t, withPPS(t, nal))
 		if len(sets) == 0 {

@@ -28,10 +28,11 @@ export class Track {
   #type = ""
   #queue = [] // fragments, and types to change to
   #syncs = [] // where decoding can begin, in the stream
+  #live = false // the present has been reached
   #trimmed = 0
 
-  // The events are state(), arrived(sample) and live(): the stream has come to
-  // the present.
+  // The events are state(); open(): the element begins anew; live(sample): the
+  // next picture is the first to be shown; arrived(sample).
   constructor(element, url, events) {
     this.#element = element
     this.#url = url
@@ -120,12 +121,13 @@ export class Track {
     if (isSync(m.body)) this.#syncs.push(m.stream)
     this.#append(m.body)
     if (m.flags & flagHistory) {
-      this.catching = Math.max(this.catching, 1)
+      this.#live = false
       return
     }
-    if (this.catching > 0) {
+    if (!this.#live) {
+      this.#live = true
       this.catching = 0
-      this.#element.currentTime = m.stream / 1000
+      this.#events.live(sample)
     }
     this.#events.arrived(sample)
   }
@@ -135,6 +137,7 @@ export class Track {
     const source = this.#source = new Source()
     this.times = new Times()
     this.#trimmed = performance.now()
+    this.#live = false
     source.addEventListener("sourceopen", () => {
       URL.revokeObjectURL(this.#element.src)
       try {

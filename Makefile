@@ -1,0 +1,65 @@
+# Aerie. Every target does its own set-up; "make help" lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# ARCH is what to build for: amd64, arm64 or armhf; empty is this machine.
+ARCH ?=
+# FLAGS are passed on to aerie by run and demo.
+FLAGS ?=
+# PACKAGES are what to test.
+PACKAGES ?= ./...
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# bin/ holds native programs, bin/ARCH those of another architecture.
+BIN := bin$(if $(ARCH),/$(ARCH))
+# What Go needs to find FFmpeg and to link statically.
+ENV = eval "$$(.ci/go)"; eval "$$(receiver/codec/ffmpeg/env.sh $(ARCH))"
+
+help: ## Print this
+	@echo "make run      build and run the receiver (FLAGS=... for aerie)"
+	@echo "make demo     the same, with a test pattern mirrored to it"
+	@echo "make test     all tests"
+	@echo "make bench    benchmarks, as ratios to a floor measured in the same run"
+	@echo "make build    bin/aerie and bin/aerie-sender (ARCH=arm64 or armhf for a Pi)"
+	@echo "make lab      the hardware tests in the virtual machine"
+	@echo "make fuzz     every fuzz target for a minute"
+	@echo "make check    formatting, vet and the rules of the house"
+	@echo "make clean    remove bin/"
+
+setup:
+	@.ci/setup build $(if $(filter-out $(shell dpkg --print-architecture 2>/dev/null),$(ARCH)),cross)
+
+build: setup
+	@echo "aerie: building $(BIN)/aerie and $(BIN)/aerie-sender" >&2
+	@$(ENV); mkdir -p $(BIN); go build -trimpath -tags "$$AERIE_TAGS" -ldflags "$$AERIE_LDFLAGS -X main.version=$(VERSION)" -o $(BIN)/ ./cmd/aerie ./cmd/aerie-sender
+
+run: build
+	@exec bin/aerie run $(FLAGS)
+
+demo: build
+	@exec bin/aerie demo $(FLAGS)
+
+test: setup
+	@.ci/setup test lab cross
+	@$(ENV); .ci/test $(PACKAGES)
+
+bench: setup
+	@.ci/setup test
+	@$(ENV); .ci/bench
+
+lab: setup
+	@.ci/setup lab
+	@$(ENV); go run ./hw/lab $$(.ci/lab-packages)
+
+fuzz: setup
+	@$(ENV); .ci/fuzz
+
+check: setup
+	@$(ENV); .ci/check
+
+clean:
+	rm -rf bin
+
+.PHONY: help setup build run demo test bench lab fuzz check clean
