@@ -233,7 +233,7 @@ func (s *streams) Audio(q session.AudioRequest) (data, control int, err error) {
 
 // firstSoundDelay stands for the first sync packet (reference section 11).
 func firstSoundDelay(f audio.Format) time.Duration {
-	if f.Codec == audio.AACELD {
+	if f.Codec == audio.AACELD || f.Codec == audio.AACLC {
 		return 200 * time.Millisecond
 	}
 	return 1750 * time.Millisecond

@@ -18,17 +18,20 @@
 // a gate (Output.Hold) while it sets one, because HDMI sound is clocked by it.
 //
 // The package stands directly on the kernel's uAPI because
-// github.com/gen2brain/alsa has no snapshot of delay and time stamp, sets the
-// application pointer and reads it back by turns, and packs no IEC 958.
+// github.com/gen2brain/alsa gives no delay with its time stamp in one snapshot
+// and packs no IEC 958.
 //
 // Proof: golden_test.go compares every struct and ioctl number with the
 // kernel's headers on amd64, arm64 and arm. format_test.go and iec958_test.go
 // check the sample formats exhaustively and the subframes bit by bit against
-// a slow model. timeline_test.go checks the prediction and its bound on
-// simulated hardware. output_test.go and fault_test.go run an Output on a
-// simulated machine, where every call in turn fails with every error.
-// lab_test.go and lab_hdmi_test.go do it on a real kernel: snd-aloop captures
-// what was played, bit-exact and on time, and cards vanish under way.
+// a slow model, timeline_test.go the prediction of play times and its bound on
+// simulated hardware; find_test.go, eld_test.go and level_test.go what is read
+// from machines and televisions, with fuzzing. output_test.go, recover_test.go
+// and plug_test.go run an Output on a simulated machine (machine_test.go), and
+// fault_test.go lets every call in turn fail with every error there.
+// lab_test.go and lab_hdmi_test.go do the same on a real kernel: a loopback
+// card captures what was played, bit by bit, a dummy card is on time, cards
+// vanish and televisions come and go.
 package alsa
 
 import (

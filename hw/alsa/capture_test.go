@@ -75,7 +75,7 @@ func record(t *testing.T, card string, f Format, rate int) *capture {
 		}
 	}
 	go func() { c.ended <- c.run() }()
-	t.Cleanup(func() { c.end(); c.f.close() })
+	t.Cleanup(c.end)
 	return c
 }
 
@@ -113,7 +113,8 @@ func (c *capture) run() error {
 	return nil
 }
 
-// end stops the recording; what was recorded may be looked at then.
+// end stops the recording and closes the device; what was recorded may be
+// looked at then.
 func (c *capture) end() {
 	select {
 	case <-c.stop:
@@ -125,17 +126,30 @@ func (c *capture) end() {
 	if err := <-c.ended; err != nil && !errors.Is(err, unix.ENODEV) {
 		c.t.Error(err)
 	}
+	c.f.close()
 }
 
-// when tells between which times a captured frame was captured.
-func (c *capture) when(frame int64) (after, before int64) {
-	for _, s := range c.seen {
-		if s.frames > frame {
-			return after, s.at
+// when tells when a frame was captured, reckoned from the last look before it.
+// ok is false for a frame after the last look.
+func (c *capture) when(frame int64) (at int64, ok bool) {
+	for i, s := range c.seen {
+		if s.frames > frame && i > 0 {
+			s = c.seen[i-1]
+			return s.at + (frame-s.frames)*1e9/int64(c.setup.Rate), true
 		}
-		after = s.at
 	}
-	return after, 1 << 62
+	return 0, false
+}
+
+// errors lists how far the play times told to a source were from the times its
+// periods were captured, the first one from frame start on.
+func (c *capture) errors(s *source, start int64, period int) (off []time.Duration) {
+	for k, told := range s.at {
+		if at, ok := c.when(start + int64(k*period)); ok {
+			off = append(off, time.Duration(max(told-at, at-told)))
+		}
+	}
+	return off
 }
 
 // source is pseudo-random sound with full use of the format's bits.
@@ -170,7 +184,7 @@ func listen(t *testing.T, cfg Config, d time.Duration, s *source) *Output {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(o.Close)
+	defer o.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	if err := o.Run(ctx, s.fill); err != nil {

@@ -218,11 +218,11 @@ func TestDriverLies(t *testing.T) {
 				h.Intervals[paramPeriodSize] = exactly(0)
 			}
 		}, "the driver set 44100 Hz, 2 channels, period 0"},
-		{"a buffer of 4 billion frames", func(r request, arg any) {
+		{"a buffer of 2 billion frames", func(r request, arg any) {
 			if h, ok := arg.(*hwParams); ok && r == pcmHwParams {
-				h.Intervals[paramBufferSize] = exactly(1<<32 - 1)
+				h.Intervals[paramBufferSize] = interval{Min: 1<<31 - 1, Max: 1<<31 - 1}
 			}
-		}, "buffer 4294967295 frames"},
+		}, "buffer 2147483647 frames"},
 		{"another rate", func(r request, arg any) {
 			if h, ok := arg.(*hwParams); ok && r == pcmHwParams {
 				h.Intervals[paramRate] = exactly(8000)

@@ -40,7 +40,7 @@ type Config struct {
 
 // Output plays sound on the device its Config prefers, for as long as Run
 // runs. Its methods may be called from any goroutine, but Run only once at a
-// time, and neither Hold nor Close from within fill.
+// time, and neither Hold nor Close from within fill or Config.Report.
 type Output struct {
 	cfg    Config
 	sys    system

@@ -183,7 +183,7 @@ func TestNoCommonGround(t *testing.T) {
 		change func(*simPCM)
 		want   string
 	}{
-		{func(p *simPCM) { p.rates = []int{96000} }, "alsa: Simulated,0: HW_REFINE: sample rate: none of [44100 44100 48000] is offered, only 96000 to 96000 Hz"},
+		{func(p *simPCM) { p.rates = []int{96000} }, "alsa: Simulated,0: HW_REFINE: sample rate: none of [44100 48000] is offered, only 96000 to 96000 Hz"},
 		{func(p *simPCM) { p.formats = []Format{25} }, "none of the formats offered ([0x2000000 0x0]) is known"},
 		{func(p *simPCM) { p.formats = nil }, "no interleaved stereo"},
 		{func(p *simPCM) { p.refuse = unix.EACCES }, "permission denied (is the user in group audio?)"},

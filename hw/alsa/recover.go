@@ -197,7 +197,9 @@ func (o *Output) open(d Device) (*PCM, error) {
 		return nil, fmt.Errorf("alsa: %s: %w", d, errHeld)
 	}
 	w := o.cfg.Want
-	w.Rates = append([]int{o.Rate()}, w.Rates...)
+	if rate := o.Rate(); rate != w.Rates[0] { // no change without need
+		w.Rates = append([]int{rate}, w.Rates...)
+	}
 	pcm, err := openPCM(o.sys, d, w)
 	if err != nil && d.Kind == HDMI {
 		o.announce(false)

@@ -27,7 +27,7 @@ func TestLog(t *testing.T) {
 	c := loadClip(t, "high.h264", H264)
 	damage := func() {
 		r := newRig(t, H264, VideoOptions{})
-		for i := range 2000 {
+		for i := range 600 {
 			u := append([]byte(nil), c.units[i%len(c.units)]...)
 			u[len(u)/2+i%7] ^= 0x55
 			must(t, r.send(u, 0), ErrInvalid)

@@ -58,6 +58,13 @@ func (d *display) Lend(l Layout) (Picture, bool) {
 	return Picture{}, false
 }
 
+func (d *display) holds(id int) (Picture, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p, ok := d.lent[id]
+	return p, ok
+}
+
 // lay puts the planes one behind the other, so that the last one ends where
 // the guard page begins.
 func (d *display) lay(id int, l Layout) Picture {
@@ -122,7 +129,7 @@ func TestPictureMemory(t *testing.T) {
 						if sum(&f.Image) != c.sums[n] {
 							t.Errorf("picture %d differs", n)
 						}
-						p, ok := d.lent[f.ID]
+						p, ok := d.holds(f.ID)
 						if !ok || unsafe.SliceData(p.Planes[1]) != unsafe.SliceData(f.Planes[1]) || p.Strides != f.Strides {
 							t.Errorf("picture %d is not in the display's memory %d", n, f.ID)
 						}

@@ -102,7 +102,12 @@ type VideoDecoder struct {
 }
 
 // NewVideoDecoder opens a decoder. Parameter sets come in band: a stream
-// begins with them and a key frame.
+// begins with them and a key frame; what comes before yields no picture.
+//
+// Freedom from lag also takes a stream that says it does not reorder
+// pictures (in H.264, max_num_reorder_frames 0 in the VUI). Where an H.264
+// stream says nothing, libavcodec begins to hold a picture back when the
+// picture order count jumps; package h264 can rewrite the parameter set.
 func NewVideoDecoder(codec VideoCodec, o VideoOptions) (*VideoDecoder, error) {
 	if o.Threads == 0 {
 		o.Threads = 1

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -52,7 +53,7 @@ func (v *View) serve(w http.ResponseWriter, r *http.Request, t *track) {
 	limitUnsent(conn)
 	viewer.out = appendHead(viewer.out, w.Header())
 	if viewer.write() == nil {
-		go watchForEnd(conn)
+		go viewer.watchForEnd()
 		viewer.run()
 	}
 }
@@ -66,7 +67,7 @@ func refuse(w http.ResponseWriter, code int, reason string) {
 
 // admit makes a viewer unless there are enough.
 func (v *View) admit(t *track) *viewer {
-	w := &viewer{view: v, track: t, woken: make(chan struct{}, 1), pos: -1, session: -1}
+	w := &viewer{view: v, track: t, woken: make(chan struct{}, 1), gone: make(chan struct{}), pos: -1, session: -1}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.closed || v.count(t) >= v.options.MaxViewers {
@@ -84,6 +85,10 @@ func (v *View) connect(w *viewer, conn net.Conn) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	w.conn = conn
+	w.hangUp = sync.OnceFunc(func() {
+		close(w.gone)
+		conn.Close()
+	})
 	return !v.closed
 }
 
@@ -109,12 +114,12 @@ func appendHead(b []byte, header http.Header) []byte {
 	return append(b, head.Bytes()...)
 }
 
-// watchForEnd closes a connection that the other side has closed, or on which
-// it says more: requests are not pipelined behind a stream.
-func watchForEnd(conn net.Conn) {
+// watchForEnd hangs up when the other side has, or says more: requests are not
+// pipelined behind a stream.
+func (v *viewer) watchForEnd() {
 	var b [1]byte
-	conn.Read(b[:])
-	conn.Close()
+	v.conn.Read(b[:])
+	v.hangUp()
 }
 
 func limitUnsent(conn net.Conn) {

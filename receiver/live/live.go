@@ -196,8 +196,8 @@ func (v *View) Close() {
 	v.mu.Lock()
 	v.closed = true
 	for w := range v.viewers {
-		if w.conn != nil {
-			w.conn.Close()
+		if w.hangUp != nil {
+			w.hangUp()
 		}
 	}
 	v.mu.Unlock()

@@ -15,10 +15,12 @@ import (
 // makes fragments of it and writes them to its connection. All of it runs in
 // one goroutine.
 type viewer struct {
-	view  *View
-	track *track
-	conn  net.Conn
-	woken chan struct{}
+	view   *View
+	track  *track
+	conn   net.Conn
+	woken  chan struct{}
+	gone   chan struct{} // closed by hangUp
+	hangUp func()        // closes the connection, from any goroutine
 
 	session int
 	told    string // the state last told
@@ -87,6 +89,8 @@ func (v *viewer) run() {
 		}
 		if len(v.out) == 0 {
 			select {
+			case <-v.gone:
+				return
 			case <-v.woken:
 				v.waited = true
 				continue

@@ -26,11 +26,11 @@ const (
 	FeatureScreenMultiCodec Features = 1 << 42
 )
 
-// mirrorFeatures is the set with which every iPhone, iPad and Mac of the last
-// ten years is known to mirror (reference section 2, set a). It holds bits
-// whose meaning is in doubt, and those of photos, which no present sender
-// offers to such a receiver: what senders make of a set without them is
-// unknown, so the set stays as it is tried.
+// mirrorFeatures is the set that the most used receiver of mirrored screens
+// advertises, and with which senders are known to mirror (reference section
+// 2, set a). It holds bits whose meaning is in doubt, and that of photos, which
+// has no handler here. What senders make of a set without them is unknown, so
+// the set stays as it is tried.
 const mirrorFeatures Features = 0x527FFEE6
 
 // MirrorFeatures returns the features of a receiver of mirrored screens:

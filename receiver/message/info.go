@@ -36,9 +36,9 @@ const (
 	MirrorVersion = "220.68"
 )
 
-// infoStatus is set in /info beside the status of the TXT records: 0x40 has
-// been there in every receiver senders are known to accept, 0x4 is the audio
-// cable (reference section 21).
+// infoStatus is set in /info beside the status of the TXT records: 0x40 is
+// there in the receivers whose answers are known, 0x4 is the audio cable
+// (reference section 21).
 const infoStatus Status = 0x44
 
 // KeyHex returns the public key as the TXT records have it.

@@ -8,8 +8,8 @@
 // when that takes too long is the Sink's business: when it has no memory left
 // it makes Buffer wait, the connection fills and the sender slows down.
 //
-// Proof: packet_test.go (captured headers), stream_test.go (the captured first
-// picture of an iPhone, whole and split, hostile sizes, pause, rotation; zero
+// Proof: packet_test.go (captured headers), stream_test.go (whole
+// sessions, split in every way, hostile sizes, pause, rotation; zero
 // allocations), bench_test.go (the cost beside reading and AES-CTR alone),
 // and fuzz targets for headers, codec packets and whole connections.
 package mirror

@@ -17,8 +17,8 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// A codec packet as it was captured from a phone of 2015 (reference section
-// 9.3): header without its trailing zeros, and payload.
+// A codec packet as it was captured from a sender with old firmware (reference
+// section 9.3): header without its trailing zeros, and payload.
 const (
 	capturedHeader  = "1f000000010006001d9a9f59efde00000000584400002244000000000000000000000000000000000000584400002244000050430000104200c0574400c02144"
 	capturedPayload = "0164c028ffe100106764c028ac56200d814fe59b81010101010004 28ee3cb0"

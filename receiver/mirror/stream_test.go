@@ -3,16 +3,13 @@ package mirror
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -163,31 +160,6 @@ func rotated(t testing.TB) []byte {
 	b := capturedCodec(t)
 	b[len(b)-1] ^= 0x10
 	return b
-}
-
-// The first picture of an iPhone, with the key of its session (reference
-// section 18.1). The payload is not part of the project.
-func TestCapturedPicture(t *testing.T) {
-	payload, err := os.ReadFile("../../../shared/captures/mirror_payload_first_idr.bin")
-	if err != nil {
-		t.Skipf("the capture is not here: %v", err)
-	}
-	key := [16]byte(unhex(t, "777ea1d9b7d0a023b830b3901c904df5"))
-	c := NewCTR(key, 14539175628808929506)
-	plain, err := c.Open(nil, payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if sum := sha256.Sum256(plain); hex.EncodeToString(sum[:]) != "7a8e0dec30ec86dd91618c55de5c03a6dd70930156601ea539b3d3fbbad51122" {
-		t.Errorf("decrypted to %x...", plain[:16])
-	}
-	p, err := ParseParameters(capturedCodec(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if idr, err := p.inspect(plain); err != nil || !idr {
-		t.Errorf("idr %v, %v", idr, err)
-	}
 }
 
 func header(size uint32, typ Type) []byte {

@@ -108,8 +108,8 @@ type Response struct {
 	Body   []byte // of a read response: valid until the next read
 }
 
-// Append appends the response in its form on the wire, Content-Length last:
-// some senders stop reading fields there.
+// Append appends the response in its form on the wire, Content-Length last, as
+// the receivers do that senders are used to (reference section 3).
 func (r *Response) Append(dst []byte) []byte {
 	dst = append(dst, r.Proto...)
 	dst = append(dst, ' ')

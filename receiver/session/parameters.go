@@ -96,7 +96,8 @@ func (c *conn) setVolume(db float64) {
 }
 
 // parseVolume parses dB: -30 to 0, -144 for silence. Senders are known to send
-// more than 0 and less than -30 (reference section 12.2).
+// more than 0 (reference section 12.2); what lies between the two ends is
+// silence.
 func parseVolume(value string) (float64, error) {
 	db, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
 	switch {

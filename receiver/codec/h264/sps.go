@@ -54,9 +54,9 @@ func (s *SPS) Size() (width, height int) {
 
 // Check8Bit420 returns nil if a decoder for the Constrained Baseline,
 // Baseline, Main and High profiles can take the stream, else an error that
-// says what it cannot take. Anything but 8-bit 4:2:0 wedges the Raspberry
-// Pi's decoder until the next boot (hardware reference section 1.2), so the
-// profile must be one of those too, whatever the other fields claim.
+// says what it cannot take. High 4:2:2 was seen to wedge the
+// Raspberry Pi's decoder until the next boot (hardware reference section 1.2),
+// so the profile must be one of those too, whatever the other fields claim.
 func (s *SPS) Check8Bit420() error {
 	switch {
 	case s.Profile != 66 && s.Profile != 77 && s.Profile != 100:

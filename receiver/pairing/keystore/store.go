@@ -91,9 +91,8 @@ func Volatile(identity ed25519.PrivateKey) *Store {
 // Identity returns the receiver's long-term key pair.
 func (s *Store) Identity() ed25519.PrivateKey { return s.identity }
 
-// PairingID returns the UUID under which the receiver advertises its identity
-// (key "pi", reference section 1.1). It is derived from the public key, and
-// so lives exactly as long.
+// PairingID returns a UUID that stands for the identity without telling the
+// key. It is derived from the public key, and so lives exactly as long.
 func (s *Store) PairingID() string {
 	sum := sha256.Sum256(append([]byte("Aerie pairing identity"), s.identity.Public().(ed25519.PublicKey)...))
 	u := sum[:16]
