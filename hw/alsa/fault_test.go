@@ -14,7 +14,7 @@ import (
 )
 
 // errnos are what a kernel may answer at any call.
-var errnos = []unix.Errno{unix.ENOTTY, unix.EINVAL, unix.EBUSY, unix.ENODEV, unix.EPIPE, unix.ESTRPIPE, unix.EINTR, unix.EIO, unix.EAGAIN}
+var errnos = []unix.Errno{unix.ENOTTY, unix.EINVAL, unix.EBUSY, unix.ENODEV, unix.EPIPE, unix.ESTRPIPE, unix.EINTR}
 
 // scene is a machine with a television and a headphone jack, and things that
 // happen to it: every call that the package makes is made.
@@ -49,7 +49,7 @@ func (m *machine) once(call string, n int, errno error) (done *bool) {
 // perform plays the scene and returns the output, the periods filled in the
 // last two seconds, and what Open said.
 func perform(t *testing.T, m *machine, await bool) (st Stats, late int, err error) {
-	const end = 20 * time.Second
+	const end = 14 * time.Second
 	start := m.clock
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -76,6 +76,7 @@ func perform(t *testing.T, m *machine, await bool) (st Stats, late int, err erro
 // again, or Open says which device and which call it was. Nothing hangs and
 // nothing leaks.
 func TestEveryCallFailsOnce(t *testing.T) {
+	notInside(t)
 	for _, mapped := range []bool{true, false} {
 		clean := scene(t, mapped)
 		if st, late, err := perform(t, clean, false); err != nil || late < 45 || st.Suspends != 1 || st.Opens != 3 {
@@ -88,7 +89,7 @@ func TestEveryCallFailsOnce(t *testing.T) {
 		sort.Strings(calls)
 		t.Logf("mapped %v: %s", mapped, strings.Join(calls, " "))
 		for _, call := range calls {
-			for _, n := range []int{1, 2, 3, clean.calls[call] / 2, clean.calls[call] * 3 / 4} {
+			for _, n := range []int{1, 3, clean.calls[call] / 2} {
 				if n == 0 || n > clean.calls[call] {
 					continue
 				}
@@ -136,6 +137,7 @@ func said(call string) string {
 
 // The same while waiting for a device: Open never fails, sound comes.
 func TestEveryCallFailsOnceWhileAwaiting(t *testing.T) {
+	notInside(t)
 	clean := scene(t, true)
 	perform(t, clean, true)
 	for call := range clean.calls {
@@ -152,10 +154,11 @@ func TestEveryCallFailsOnceWhileAwaiting(t *testing.T) {
 // A call that fails for good: Open says so, and an Output that plays gives up
 // the device, tries again in ever longer intervals and stops when told to.
 func TestEveryCallFailsForGood(t *testing.T) {
+	notInside(t)
 	clean := scene(t, true)
 	perform(t, clean, false)
 	for call := range clean.calls {
-		for _, errno := range errnos {
+		for _, errno := range append([]unix.Errno{unix.EIO, unix.EAGAIN}, errnos...) {
 			for _, from := range []int{1, 4} {
 				m := scene(t, true)
 				m.fault = func(c string) error {
@@ -170,7 +173,7 @@ func TestEveryCallFailsForGood(t *testing.T) {
 					total += n
 				}
 				if limit := 10000 + 300*retries; total > limit {
-					t.Errorf("%s fails with %v from number %d on: %d calls in 20 s: a busy loop", call, error(errno), from, total)
+					t.Errorf("%s fails with %v from number %d on: %d calls in 14 s: a busy loop", call, error(errno), from, total)
 				}
 				if call != "open" && st.Opens > 60 {
 					t.Errorf("%s fails with %v from number %d on: %d devices opened", call, error(errno), from, st.Opens)

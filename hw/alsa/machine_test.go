@@ -11,6 +11,8 @@ import (
 	"time"
 	"unsafe"
 
+	"aerie/hw/lab/bench"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -22,6 +24,14 @@ const (
 	ctlElemUnlock request = ioWrite | request(unsafe.Sizeof(elemID{}))<<16 | 'U'<<8 | 0x15
 	ctlTLVWrite   request = ioRead | ioWrite | 8<<16 | 'U'<<8 | 0x1b
 )
+
+// notInside skips a long simulation where every instruction is emulated: it
+// proves nothing there that it does not prove outside.
+func notInside(t *testing.T) {
+	if bench.Inside() {
+		t.Skip("a simulation: it runs outside of the bench")
+	}
+}
 
 // machine is a simulated computer with sound cards. Its clock moves only while
 // a program waits, so a minute of sound takes some milliseconds and comes out

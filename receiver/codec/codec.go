@@ -16,12 +16,12 @@
 // when anything is shown or heard are left to others.
 //
 // Proof: decode_test.go compares every picture with the system's own ffmpeg
-// and with golden checksums, and proves zero frames of lag; memory_test.go
-// decodes into foreign memory between guard pages; hostile_test.go and
-// fuzz_test.go feed mutated streams; alloc_test.go counts allocations and
-// resident memory; convert_test.go compares with exact colour arithmetic;
-// audio_test.go, pcm_test.go and encoder_test.go compare samples with the
-// original signals.
+// and with golden checksums, and proves zero frames of lag; input_test.go looks
+// at the padding and at the life of input buffers; memory_test.go decodes into
+// foreign memory between guard pages; hostile_test.go and fuzz_test.go feed
+// mutated streams; alloc_test.go counts allocations and resident memory;
+// convert_test.go compares with exact colour arithmetic; audio_test.go,
+// pcm_test.go and encoder_test.go compare samples with the original signals.
 package codec
 
 //#cgo CFLAGS: -std=c11 -D_GNU_SOURCE -O3 -Wall

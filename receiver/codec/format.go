@@ -135,10 +135,10 @@ func (im *Image) check() error {
 	return nil
 }
 
-// maxSide is the longest side of a picture in H.264 and HEVC at their highest
-// levels. Rows of maxStride keep the size of a plane below 2^31.
+// maxSide is the longest side of a picture. Rows of maxStride keep the size of
+// a plane below 2^31.
 const (
-	maxSide   = 16384
+	maxSide   = C.AERIE_MAX_SIDE
 	maxStride = 1 << 17
 )
 

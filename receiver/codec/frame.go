@@ -61,6 +61,9 @@ func (f *Frame) forget() {
 
 // Move releases to and hands it the picture, leaving f empty.
 func (f *Frame) Move(to *Frame) {
+	if to == f {
+		return
+	}
 	C.aerie_frame_move(to.c(), f.c())
 	av := to.av
 	*to = *f

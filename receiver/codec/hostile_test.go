@@ -240,7 +240,7 @@ func sizedStream(width, height, refs uint64, frames int) (units [][]byte) {
 // TestAbsurdSizes announces pictures beyond the limits, and as many of those
 // within as there may be.
 func TestAbsurdSizes(t *testing.T) {
-	for _, size := range [][2]uint64{{1 << 12, 1 << 12}, {1, 1 << 16}, {1 << 20, 1 << 20}, {1<<31 - 1, 1}, {513, 144}} {
+	for _, size := range [][2]uint64{{1 << 12, 1 << 12}, {1, 1 << 16}, {1025, 1}, {1, 1025}, {1 << 20, 1 << 20}, {1<<31 - 1, 1}, {513, 144}} {
 		r := newRig(t, H264, VideoOptions{})
 		if n := r.survive(t, sizedStream(size[0], size[1], 1, 4)); n != 0 {
 			t.Errorf("%d pictures of %v macroblocks came out", n, size)

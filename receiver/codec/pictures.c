@@ -211,6 +211,8 @@ static int get_buffer(AVCodecContext *c, AVFrame *f, int flags) {
 	aerie_pictures *p = c->opaque;
 	int ret = 0;
 	(void)flags;
+	if (f->width > AERIE_MAX_SIDE || f->height > AERIE_MAX_SIDE)
+		return AVERROR(EINVAL);
 	pthread_mutex_lock(&p->mutex);
 	if (f->format != p->layout.format || f->width != p->layout.width || f->height != p->layout.height) {
 		av_buffer_pool_uninit(&p->pool);

@@ -18,6 +18,9 @@ enum {
 	AERIE_ERROR_NOMEM = AVERROR(ENOMEM),
 };
 
+// The longest side of a picture: H.264 and HEVC at their highest levels.
+enum { AERIE_MAX_SIDE = 16384 };
+
 // input.c: padded, reference-counted memory for bitstreams.
 
 // aerie_slot is one buffer of an input pool. libavcodec holds further

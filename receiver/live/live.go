@@ -76,7 +76,7 @@ const (
 // concurrent use; those that feed it do not block.
 type View struct {
 	// HandOver is how long after it reached the receiver a picture was handed
-	// to the socket of a viewer who was waiting for it.
+	// to the socket of a viewer who had all before it.
 	HandOver metric.Histogram
 	// Restarted counts viewers that fell so far behind that they were moved on
 	// to a key picture, or had to wait for one; Stuck counts those whose

@@ -28,12 +28,12 @@ type viewer struct {
 	version int    // of the format
 	live    *mp4.Live
 	time    streamTime
-	waited  bool // it had nothing to do before the present fetch
+	current bool // it had everything before the present fetch
 
 	in     []byte
 	frames [][]byte
 	out    []byte
-	newest clock.Time // when the last picture of out reached the receiver
+	newest clock.Time // when the last picture of out reached the receiver, if that is to be measured
 }
 
 const (
@@ -92,7 +92,6 @@ func (v *viewer) run() {
 			case <-v.gone:
 				return
 			case <-v.woken:
-				v.waited = true
 				continue
 			case <-tick.C:
 				v.tick()
@@ -120,7 +119,12 @@ func (v *viewer) fetch() error {
 		return err
 	}
 	v.pos += n
-	v.convert(v.pos < head)
+	behind := v.pos < head
+	v.convert(behind)
+	if behind || !v.current {
+		v.newest = 0
+	}
+	v.current = !behind
 	return nil
 }
 
@@ -131,7 +135,7 @@ func (v *viewer) follow() {
 	switch {
 	case v.session != t.session || !t.live:
 		v.session = t.session
-		v.pos, v.live, v.time = -1, nil, streamTime{}
+		v.pos, v.live, v.time, v.current = -1, nil, streamTime{}, false
 	case v.pos >= 0 && v.pos < t.start && !t.sound:
 		v.enter() // a newer key picture makes what is before it useless
 	case v.pos >= 0 && v.pos < t.ring.tail:
@@ -327,9 +331,9 @@ func (v *viewer) write() error {
 		}
 		b = b[n:]
 	}
-	if v.waited && v.newest != 0 {
+	if v.newest != 0 {
 		v.view.HandOver.Observe(v.now().Sub(v.newest))
+		v.newest = 0
 	}
-	v.waited, v.newest = false, 0
 	return nil
 }
