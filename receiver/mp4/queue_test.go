@@ -203,3 +203,17 @@ func BenchmarkWriteVideo(b *testing.B) {
 	b.StopTimer()
 	r.Close()
 }
+
+// Units of a timescale survive the way to time and back, also before zero.
+func TestTicks(t *testing.T) {
+	for _, scale := range []uint32{44100, 48000, 90000} {
+		for _, at := range []int64{-1 << 40, -90001, -1703, -1702, -1, 0, 1, 1703, 44099, 1 << 40} {
+			if back := ticks(timeOf(at, scale), scale); back != at {
+				t.Errorf("%d/%d s comes back as %d", at, scale, back)
+			}
+		}
+	}
+	if at := ticks(-38611127, 44100); at != -1703 {
+		t.Errorf("-38.611127 ms is at %d, want -1703", at)
+	}
+}

@@ -65,14 +65,25 @@ func (t *timeline) placeSound(at int64) (int64, bool) {
 	return next, true
 }
 
-// ticks converts a time to units of a timescale, to the nearest.
+// ticks converts a time to units of a timescale, to the nearest. Times before
+// zero are ordinary: a sender's clock may begin anywhere.
 func ticks(d time.Duration, timescale uint32) int64 {
-	sec, ns := int64(d/time.Second), int64(d%time.Second)
+	sec, ns := floorDiv(int64(d), int64(time.Second))
 	return sec*int64(timescale) + (ns*int64(timescale)+5e8)/1e9
 }
 
-// timeOf converts units of a timescale to time.
+// timeOf converts units of a timescale to time; ticks gives them back.
 func timeOf(ticks int64, timescale uint32) time.Duration {
 	scale := int64(timescale)
-	return time.Duration(ticks/scale)*time.Second + time.Duration(ticks%scale)*time.Second/time.Duration(scale)
+	sec, rest := floorDiv(ticks, scale)
+	return time.Duration(sec)*time.Second + time.Duration(rest)*time.Second/time.Duration(scale)
+}
+
+// floorDiv divides a by b > 0; the remainder is never below zero.
+func floorDiv(a, b int64) (quotient, remainder int64) {
+	quotient, remainder = a/b, a%b
+	if remainder < 0 {
+		quotient, remainder = quotient-1, remainder+b
+	}
+	return quotient, remainder
 }
