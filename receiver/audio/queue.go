@@ -1,6 +1,9 @@
 package audio
 
-import "aerie/receiver/metric"
+import (
+	"aerie/receiver/clock"
+	"aerie/receiver/metric"
+)
 
 // queueSize is how many packets the queue spans: 2.1 s of ALAC at 352 frames
 // a packet, more than senders send ahead of time (1.75 s). A power of two.
@@ -26,12 +29,14 @@ type queue struct {
 	started bool
 	next    uint16 // sequence number of the next packet to be taken
 	end     uint16 // one behind the newest packet seen
+	holes   int    // packets missing between the two
 	counts  *Counts
 }
 
 type slot struct {
 	full  bool
-	asked uint8 // how often it was requested
+	asked uint8      // how often it was requested
+	since clock.Time // when that was last, or when it was first seen to be missing
 	rtp   uint32
 	size  int
 	data  [MaxPacket]byte
@@ -75,17 +80,20 @@ func (q *queue) put(seq uint16, rtp uint32, payload []byte) bool {
 	}
 	s.full, s.rtp = true, rtp
 	s.size = copy(s.data[:], payload)
-	if distance(q.end, seq) >= 0 {
+	if beyond := distance(q.end, seq); beyond >= 0 {
 		q.end = seq + 1
+		q.holes += beyond
+	} else {
+		q.holes--
 	}
 	return true
 }
 
 func (q *queue) restart(seq uint16) {
 	for i := range q.slots {
-		q.slots[i].full, q.slots[i].asked = false, 0
+		q.slots[i].clear()
 	}
-	q.started, q.next, q.end = true, seq, seq
+	q.started, q.next, q.end, q.holes = true, seq, seq, 0
 }
 
 // held returns how many packets wait.
@@ -101,12 +109,17 @@ func (q *queue) held() (n int) {
 // drop gives up the next packet, whether it is there or not.
 func (q *queue) drop() {
 	s := q.slot(q.next)
-	s.full, s.asked = false, 0
+	if q.next != q.end && !s.full {
+		q.holes--
+	}
+	s.clear()
 	q.next++
 	if distance(q.next, q.end) < 0 {
 		q.end = q.next
 	}
 }
+
+func (s *slot) clear() { s.full, s.asked, s.since = false, 0, 0 }
 
 // peek returns the next packet; nil if it is not there. Missing tells that
 // later ones are.
@@ -135,11 +148,14 @@ func (q *queue) flush(seq uint16) {
 	}
 }
 
-// gaps calls ask for runs of packets that are missing, each at most limit
-// times in all, and returns whether any is still missing. Packets within
-// recent of the newest are left out: with redundant sound the copies of a lost
-// packet are on their way.
-func (q *queue) gaps(recent int, limit uint8, ask func(first uint16, many int)) (open bool) {
+// gaps calls ask for runs of packets that are missing, and returns whether any
+// is. Each is asked for at once, again at intervals, and limit times in all.
+// Packets within recent of the newest wait for an interval first: they may
+// have changed places, and of redundant sound the copies are on their way.
+func (q *queue) gaps(now clock.Time, recent int, ask func(first uint16, many int)) (open bool) {
+	if q.holes == 0 {
+		return false
+	}
 	first, many := uint16(0), 0
 	flush := func() {
 		if many > 0 {
@@ -150,12 +166,7 @@ func (q *queue) gaps(recent int, limit uint8, ask func(first uint16, many int)) 
 	}
 	for seq := q.next; seq != q.end; seq++ {
 		s := q.slot(seq)
-		if s.full {
-			flush()
-			continue
-		}
-		open = true
-		if s.asked >= limit || distance(seq, q.end) <= recent {
+		if s.full || !s.due(now, distance(seq, q.end) <= recent) {
 			flush()
 			continue
 		}
@@ -163,8 +174,20 @@ func (q *queue) gaps(recent int, limit uint8, ask func(first uint16, many int)) 
 			first = seq
 		}
 		s.asked++
+		s.since = now
 		many++
 	}
 	flush()
-	return open
+	return true
+}
+
+// due tells whether a missing packet is to be asked for.
+func (s *slot) due(now clock.Time, recent bool) bool {
+	if s.since == 0 {
+		s.since = now
+	}
+	if s.asked == 0 && !recent {
+		return true
+	}
+	return s.asked < resendLimit && now.Sub(s.since) >= resendInterval
 }

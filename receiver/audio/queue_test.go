@@ -78,6 +78,9 @@ func TestOrder(t *testing.T) {
 				}
 				got, frames, lostBetween = append(got, number(p)), append(frames, p.Frame), lost
 			}
+			if n := holes(&s.q); n != s.q.holes {
+				t.Fatalf("seed %d: %d holes counted, there are %d", seed, s.q.holes, n)
+			}
 		}
 		sent := map[int]bool{}
 		for _, d := range wire {
@@ -101,6 +104,15 @@ func TestOrder(t *testing.T) {
 			}
 		}
 	}
+}
+
+func holes(q *queue) (n int) {
+	for seq := q.next; seq != q.end; seq++ {
+		if !q.slot(seq).full {
+			n++
+		}
+	}
+	return n
 }
 
 func TestQueueFullDropsTheOldest(t *testing.T) {
@@ -172,18 +184,25 @@ func TestResendRequests(t *testing.T) {
 	}
 	expect("2 may just have changed places with 3")
 	s.Put(packet(4), 0, 0)
-	ask(120)
-	expect("too soon after the last look")
-	ask(141)
+	ask(101)
 	expect("two packets later", "1:2+1")
+	ask(120)
+	expect("too soon after that")
 	s.Put(packet(9), 0, 0)
 	s.Put(packet(10), 0, 0)
-	ask(200)
-	expect("the old gap again and a new one", "2:2+1", "3:5+4")
+	ask(140)
+	expect("a new gap, and 8 may have changed places with 9", "2:5+4")
+	ask(142)
+	expect("the old gap again", "3:2+1")
 	s.Put(packet(2), 0, 0)
 	s.Put(packet(6), 0, 0)
-	ask(300)
+	ask(181)
 	expect("what is still missing", "4:5+1", "5:7+2")
+	s.Put(packet(12), 0, 0)
+	ask(190)
+	expect("11 may have changed places with 12")
+	ask(230)
+	expect("and nothing came for a while", "6:5+1", "7:7+2", "8:11+1")
 	for i := range 20 {
 		ask(1000 + i*100)
 	}

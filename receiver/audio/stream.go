@@ -39,8 +39,8 @@ const (
 	Missing              // this one is not, later ones are
 )
 
-// resend timing: a packet is asked for when it is clear that it did not just
-// change places with its neighbour, and again while there is no answer.
+// resend timing: a packet is asked for as soon as it is clear that it did not
+// just change places with its neighbour, and again while there is no answer.
 const (
 	resendInterval = 40 * time.Millisecond
 	resendLimit    = 8
@@ -68,7 +68,6 @@ type Stream struct {
 	frame    int64  // the frame it stands for
 	counting bool
 	floor    int64 // frames before this one were flushed
-	lastAsk  clock.Time
 	requests uint16
 }
 
@@ -178,15 +177,11 @@ func (s *Stream) Flush(seq uint16, rtp uint32, given bool) {
 func (s *Stream) Requests(now clock.Time, send func(Resend)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lastAsk != 0 && now.Sub(s.lastAsk) < resendInterval {
-		return true
-	}
-	s.lastAsk = now
 	recent := recentSpan
 	if s.Redundant {
 		recent = redundantSpan
 	}
-	return s.q.gaps(recent, resendLimit, func(first uint16, many int) {
+	return s.q.gaps(now, recent, func(first uint16, many int) {
 		s.requests++
 		send(Resend{Count: s.requests, First: first, Many: uint16(many)})
 	})
