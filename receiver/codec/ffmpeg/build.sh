@@ -36,8 +36,7 @@ components=(
 	--enable-decoder=pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le
 	--enable-encoder=aac
 	--enable-parser=h264,hevc,aac,aac_latm
-	--enable-bsf=h264_mp4toannexb,hevc_mp4toannexb,aac_adtstoasc
-	--enable-bsf=h264_metadata,hevc_metadata,extract_extradata
+	--enable-bsf=h264_mp4toannexb,hevc_mp4toannexb,aac_adtstoasc,extract_extradata
 )
 
 # autodetect is off so that the libraries depend on nothing but libc and libm,
@@ -53,6 +52,11 @@ switches=(
 	--disable-debug
 	--enable-pthreads
 )
+
+# A section for each function lets the linker leave out those that nothing
+# calls; tables for unwinding are for exceptions and debuggers, which a
+# stripped binary in Go has no use for. Together they save about 1 MB.
+compiler_flags="-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables"
 
 main() {
 	local asan= arch=
@@ -73,7 +77,7 @@ main() {
 	need_tools
 
 	local hash prefix
-	hash=$({ "$CC" --version; printf '%s\n' "$ffmpeg_sha256" "${target_switches[@]}" "${switches[@]}" "${components[@]}"; } |
+	hash=$({ "$CC" --version; printf '%s\n' "$ffmpeg_sha256" "${target_switches[@]}" "${switches[@]}" "${components[@]}" "$compiler_flags"; } |
 		sha256sum | cut -c 1-12)
 	prefix=$cache/ffmpeg-$ffmpeg_version-$arch${asan:+-asan}-$hash
 	if [[ ! -d $prefix ]]; then
@@ -109,7 +113,7 @@ build() { # PREFIX
 
 configure_libraries() {
 	say "configuring for $arch"
-	./configure "${target_switches[@]}" "${switches[@]}" "${components[@]}" >configure.log 2>&1 ||
+	./configure "${target_switches[@]}" "${switches[@]}" "${components[@]}" --extra-cflags="$compiler_flags" >configure.log 2>&1 ||
 		{ tail -n 20 configure.log >&2; die "configure failed"; }
 }
 

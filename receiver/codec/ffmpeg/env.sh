@@ -39,5 +39,8 @@ if [[ $go_arch == arm ]]; then
 fi
 if [[ ! $asan ]]; then
 	variable AERIE_TAGS netgo,osusergo
-	variable AERIE_LDFLAGS '-linkmode external -extldflags "-static" -s -w'
+	variable AERIE_LDFLAGS '-linkmode external -extldflags "-static -Wl,--gc-sections" -s -w'
+	# The wrappers of go-astiav name every function of every library; in
+	# sections of their own the unused ones do not keep them.
+	variable CGO_CFLAGS '-O2 -ffunction-sections -fdata-sections'
 fi
