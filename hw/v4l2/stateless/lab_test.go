@@ -26,6 +26,7 @@ import (
 // it was given.
 func labDevice(t *testing.T) Device {
 	t.Helper()
+	bench.Need(t)
 	bench.Load(t, "visl", "visl_debug=1", "visl_dprintk_frame_start=0", "visl_dprintk_nframes=100",
 		"bitstream_trace_frame_start=0", "bitstream_trace_nframes=100", "keep_bitstream_buffers=1")
 	dev, err := Find()
