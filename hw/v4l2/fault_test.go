@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"aerie/hw/lab/bench"
 	"aerie/hw/v4l2/uapi"
 	"golang.org/x/sys/unix"
 )
@@ -171,6 +172,9 @@ func inject(t *testing.T, make func() *model, at int, errno unix.Errno) (failed 
 
 // TestFaults makes every call of the scenario fail once with every error.
 func TestFaults(t *testing.T) {
+	if bench.Inside() {
+		t.Skip("needs no device, and the bench is slow")
+	}
 	for _, kind := range []string{"as documented", "Raspberry Pi"} {
 		make := models[kind]
 		var trace []string
@@ -205,6 +209,9 @@ func TestFaults(t *testing.T) {
 // TestNoAnswer makes every call of the scenario hang: everyone who waits is
 // told in time which call it is, and when it returns at last all is given back.
 func TestNoAnswer(t *testing.T) {
+	if bench.Inside() {
+		t.Skip("needs no device, and the bench is slow")
+	}
 	make := models["Raspberry Pi"]
 	calls := 0
 	synctest.Test(t, func(t *testing.T) {
