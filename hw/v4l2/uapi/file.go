@@ -3,6 +3,7 @@ package uapi
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -48,6 +49,17 @@ type File struct {
 	Sys  System
 	FD   int
 	Name string
+
+	pending atomic.Pointer[Request]
+}
+
+// Pending is the name of the call that has not returned yet, for whoever
+// waits for it; "" if there is none.
+func (f *File) Pending() string {
+	if r := f.pending.Load(); r != nil {
+		return r.Name
+	}
+	return ""
 }
 
 // OpenFile opens a device node.
@@ -56,7 +68,7 @@ func OpenFile(sys System, path string) (*File, error) {
 		fd, err := sys.Open(path)
 		switch err {
 		case nil:
-			return &File{sys, fd, path}, nil
+			return &File{Sys: sys, FD: fd, Name: path}, nil
 		case unix.EINTR:
 			continue
 		}
@@ -87,6 +99,8 @@ func (f *File) Call(r *Request, arg unsafe.Pointer) error {
 // Try is Call for hot paths: it returns the bare error number, so that EAGAIN
 // costs nothing.
 func (f *File) Try(r *Request, arg unsafe.Pointer) error {
+	f.pending.Store(r)
+	defer f.pending.Store(nil)
 	err := f.Sys.Ioctl(f.FD, r, arg)
 	for n := 0; err == unix.EINTR && n < retries; n++ {
 		err = f.Sys.Ioctl(f.FD, r, arg)
@@ -95,9 +109,9 @@ func (f *File) Try(r *Request, arg unsafe.Pointer) error {
 }
 
 // Formats lists what a queue takes or gives, in the driver's order.
-func (f *File) Formats(t BufType) ([]FourCC, error) {
+func (f *File) Formats(t BufType) ([]Fmtdesc, error) {
 	const limit = 256
-	var list []FourCC
+	var list []Fmtdesc
 	for d := (&Fmtdesc{Type: t}); d.Index < limit; d.Index++ {
 		err := f.Try(&EnumFmt, unsafe.Pointer(d))
 		if err == unix.EINVAL {
@@ -106,7 +120,7 @@ func (f *File) Formats(t BufType) ([]FourCC, error) {
 		if err != nil {
 			return nil, f.Fail(EnumFmt.Name, t, err)
 		}
-		list = append(list, d.PixelFormat)
+		list = append(list, *d)
 	}
 	return list, nil
 }

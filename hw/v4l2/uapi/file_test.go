@@ -15,6 +15,7 @@ type script struct {
 	System
 	opens, calls []error
 	closed       int
+	during       func()
 }
 
 func (s *script) Open(string) (int, error) {
@@ -32,6 +33,9 @@ func (s *script) Ioctl(_ int, r *Request, arg unsafe.Pointer) error {
 	if len(s.calls) > 1 {
 		s.calls = s.calls[1:]
 	}
+	if s.during != nil {
+		s.during()
+	}
 	if *r == EnumFmt && err == nil {
 		(*Fmtdesc)(arg).PixelFormat = NV12
 	}
@@ -47,6 +51,15 @@ func TestInterruptedCallsAreMadeAgain(t *testing.T) {
 	if err := f.Call(&QueryCap, unsafe.Pointer(&Capability{})); err != nil {
 		t.Error(err)
 	}
+	s.during = func() {
+		if p := f.Pending(); p != "VIDIOC_QUERYCAP" {
+			t.Errorf("while it is made, %q is pending", p)
+		}
+	}
+	if err := f.Call(&QueryCap, unsafe.Pointer(&Capability{})); err != nil || f.Pending() != "" {
+		t.Error(err, f.Pending())
+	}
+	s.during = nil
 	f.Close()
 	f.Close()
 	if s.closed != 1 {
@@ -69,7 +82,7 @@ func TestErrorsNameDeviceAndCall(t *testing.T) {
 	}
 	for _, e := range []syscall.Errno{unix.ENOTTY, unix.EINVAL, unix.EBUSY, unix.ENOSPC, unix.ENODEV, unix.EPIPE, unix.ENOMEM} {
 		s.calls = []error{e}
-		f := &File{s, 7, "/dev/video10 (bcm2835-codec)"}
+		f := &File{Sys: s, FD: 7, Name: "/dev/video10 (bcm2835-codec)"}
 		err := f.Call(&QBuf, unsafe.Pointer(&Buffer{}))
 		if !Is(err, unix.EPERM, e) || !strings.HasPrefix(err.Error(), "v4l2: /dev/video10 (bcm2835-codec): VIDIOC_QBUF: ") {
 			t.Error(err)
@@ -82,8 +95,8 @@ func TestErrorsNameDeviceAndCall(t *testing.T) {
 
 // A driver may list formats for ever.
 func TestFormatsEnd(t *testing.T) {
-	f := &File{&script{calls: []error{nil}}, 7, "/dev/video10"}
-	if l, err := f.Formats(Capture); err != nil || len(l) != 256 || l[0] != NV12 {
+	f := &File{Sys: &script{calls: []error{nil}}, FD: 7, Name: "/dev/video10"}
+	if l, err := f.Formats(Capture); err != nil || len(l) != 256 || l[0].PixelFormat != NV12 {
 		t.Error(len(l), err)
 	}
 	f.Sys = &script{calls: []error{nil, nil, unix.EINVAL}}
