@@ -14,8 +14,9 @@ import (
 
 const einval = unix.EINVAL
 
-// Decoder is one stream on a device. Lease and Release of an Input, Retain and
-// Release may be called from any goroutine; the other methods belong to one.
+// Decoder is one stream on a device. Lease, Retain, Release, Available, Err and
+// the methods of Input may be called from any goroutine; the others belong to
+// one.
 type Decoder struct {
 	cfg    Config
 	sys    uapi.System
@@ -27,14 +28,16 @@ type Decoder struct {
 	inputs []Input
 	flying []*Input // given to the device, the oldest first
 	pins   runtime.Pinner
-	err    error        // why it ended
 	peek   func(*Input) // of tests: before a completed request is used again
 
 	buffer uapi.Buffer
 	planes [uapi.MaxPlanes]uapi.Plane
 	wait   [1]unix.PollFd
 
+	failed chan struct{} // closed when it has ended
+
 	mu    sync.Mutex
+	err   error               // why it ended
 	holds [uapi.MaxFrames]int // of each picture
 }
 
@@ -48,6 +51,9 @@ type Input struct {
 	picture int // decoded into
 }
 
+// Index numbers the inputs of a decoder, from 0 on.
+func (in *Input) Index() int { return int(in.index) }
+
 // Bytes is the memory of an access unit.
 func (in *Input) Bytes() []byte { return in.mem }
 
@@ -57,8 +63,8 @@ func (in *Input) Release() { in.d.free <- in }
 // Open opens a decoder and makes it ready for the first picture. An error names
 // device and call; nothing is then held.
 func Open(cfg Config) (*Decoder, error) {
-	if cfg.system == nil {
-		cfg.system = uapi.Linux{}
+	if cfg.System == nil {
+		cfg.System = uapi.Linux{}
 	}
 	if cfg.Inputs == 0 {
 		cfg.Inputs = defaultInputs
@@ -69,7 +75,7 @@ func Open(cfg Config) (*Decoder, error) {
 	if cfg.Pictures < 2 || cfg.Pictures > uapi.MaxFrames || cfg.Inputs < 1 || cfg.Inputs > maxInputs || cfg.InputSize < 1 || cfg.InputSize > 1<<25 {
 		return nil, fmt.Errorf("v4l2: %v: %d pictures, %d inputs of %d bytes: %w", &cfg.Device, cfg.Pictures, cfg.Inputs, cfg.InputSize, ErrUnsuitable)
 	}
-	d := &Decoder{cfg: cfg, sys: cfg.system, free: make(chan *Input, cfg.Inputs), flying: make([]*Input, 0, cfg.Inputs)}
+	d := &Decoder{cfg: cfg, sys: cfg.System, free: make(chan *Input, cfg.Inputs), flying: make([]*Input, 0, cfg.Inputs), failed: make(chan struct{})}
 	d.pins.Pin(&d.planes)
 	err := d.open()
 	if err != nil {
@@ -123,12 +129,24 @@ func (d *Decoder) Layout() *Layout { return d.layout }
 // Decode.
 func (d *Decoder) Controls() *Controls { return &d.set.Controls }
 
+// Err is why the decoder has ended, nil as long as it works.
+func (d *Decoder) Err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
 // Lease lends memory for an access unit, as soon as there is some, until ctx
-// ends.
+// ends or the decoder fails.
 func (d *Decoder) Lease(ctx context.Context) (*Input, error) {
+	if err := d.Err(); err != nil {
+		return nil, err
+	}
 	select {
 	case in := <-d.free:
 		return in, nil
+	case <-d.failed:
+		return nil, d.Err()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -149,25 +167,42 @@ func (d *Decoder) hold(index, n int) {
 	}
 }
 
+// Available tells whether there is a picture that nobody holds, so that Decode
+// does not fail with ErrNoPicture.
+func (d *Decoder) Available() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.unheld() >= 0
+}
+
+// unheld returns a picture that nobody holds, -1 if there is none.
+func (d *Decoder) unheld() int {
+	for i := range d.cfg.Pictures {
+		if d.holds[i] == 0 {
+			return i
+		}
+	}
+	return -1
+}
+
 // take holds a picture that nobody holds.
 func (d *Decoder) take() (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for i := range d.layout.Buffers {
-		if d.holds[i] == 0 {
-			d.holds[i] = 1
-			return i, nil
-		}
+	i := d.unheld()
+	if i < 0 {
+		return 0, ErrNoPicture
 	}
-	return 0, ErrNoPicture
+	d.holds[i] = 1
+	return i, nil
 }
 
 // Decode gives the device an access unit, the first size bytes of in, with the
 // Controls as they are. It takes in over, whatever it returns.
 func (d *Decoder) Decode(in *Input, size int, token uint64) error {
-	if d.err != nil {
+	if err := d.Err(); err != nil {
 		in.Release()
-		return d.err
+		return err
 	}
 	if size < 1 || size > len(in.mem) {
 		in.Release()
@@ -235,8 +270,8 @@ func (d *Decoder) submit(in *Input, used int, token uint64) error {
 // Receive waits for the oldest picture that was given to Decode and is not
 // back yet, at most for the timeout. The caller has one hold of it.
 func (d *Decoder) Receive(timeout time.Duration) (Picture, error) {
-	if d.err != nil {
-		return Picture{}, d.err
+	if err := d.Err(); err != nil {
+		return Picture{}, err
 	}
 	if len(d.flying) == 0 {
 		return Picture{}, fmt.Errorf("v4l2: %s: nothing was given to decode", d.video.Name)
@@ -311,8 +346,11 @@ func (d *Decoder) queue(r *uapi.Request, t uapi.BufType) error {
 
 // fail ends the decoder.
 func (d *Decoder) fail(err error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.err == nil {
 		d.err = err
+		close(d.failed)
 	}
 	return err
 }

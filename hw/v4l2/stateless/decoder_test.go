@@ -17,7 +17,7 @@ var stream1080 = SPS{PicWidthInLumaSamples: 1920, PicHeightInLumaSamples: 1080, 
 
 func config(m uapi.System) Config {
 	return Config{Device: Device{Path: "/dev/video19", Driver: "rpi-hevc-dec", Media: []string{"/dev/media1"}}, SPS: stream1080,
-		Formats: []uapi.FourCC{uapi.NC12, uapi.NV12}, Pictures: 4, InputSize: 1 << 16, system: m}
+		Formats: []uapi.FourCC{uapi.NC12, uapi.NV12}, Pictures: 4, InputSize: 1 << 16, System: m}
 }
 
 func open(t testing.TB, m uapi.System, change func(*Config)) *Decoder {
@@ -330,6 +330,15 @@ func TestLeaseEnds(t *testing.T) {
 	}
 	in.Release()
 	if _, err := d.Lease(context.Background()); err != nil {
+		t.Error(err)
+	}
+	waiting := make(chan error)
+	go func() {
+		_, err := d.Lease(context.Background())
+		waiting <- err
+	}()
+	d.Close()
+	if err := <-waiting; err != ErrClosed {
 		t.Error(err)
 	}
 }

@@ -12,7 +12,8 @@
 //	p, err := d.Receive(timeout)   // in the order of Decode
 //	d.Release(p.Index)             // once no later picture refers to it and no display shows it
 //
-// A picture refers to others by the time stamps under which they were decoded
+// Whoever waits for memory is told when the decoder has failed. A picture
+// refers to others by the time stamps under which they were decoded
 // (Timestamp). The device overwrites a picture that nobody holds, and only
 // such a one: every reference and every display takes a hold of its own
 // (Retain). The number of access units and pictures is fixed when the decoder
@@ -76,7 +77,8 @@ type Config struct {
 	// InputSize is the memory for one of them in bytes; 0 is 2 MiB.
 	InputSize int
 
-	system uapi.System // of tests
+	// System is the operating system; nil is the real one.
+	System uapi.System
 }
 
 // Picture is a decoded picture.

@@ -118,6 +118,7 @@ func (t *Tracker) lookUp(poc, mask int32, long bool) (uint8, error) {
 // lists builds the reference picture lists of a slice (section 8.3.4).
 func (t *Tracker) lists(s *Slice) {
 	p := &t.pic
+	s.Lists = [2][MaxRefs]uint8{}
 	if s.SliceType != SliceI {
 		t.list(s, 0, s.RefIdxL0, p.Before, p.After)
 	}
