@@ -19,6 +19,7 @@ type decoding struct {
 	s    *streams
 	ctx  context.Context
 	show func(f *codec.Frame, m *decoded) // takes the picture out of f, or not
+	into codec.PictureMemory              // that it decodes into; nil: its own
 
 	pool  *codec.InputPool
 	free  chan *inputBuffer
@@ -30,8 +31,9 @@ type decoding struct {
 	decoder *codec.VideoDecoder
 	hevc    bool
 	frame   *codec.Frame
-	sets    []byte // parameter sets to send in front of the next access unit
-	relief  int    // pictures since the decoder was last behind
+	now     decoded // the picture that is delivered
+	sets    []byte  // parameter sets to send in front of the next access unit
+	relief  int     // pictures since the decoder was last behind
 	filter  codec.LoopFilter
 	failed  bool
 }
@@ -78,8 +80,8 @@ func (b *inputBuffer) Release() {
 	b.d.free <- b
 }
 
-func newDecoding(ctx context.Context, s *streams, show func(*codec.Frame, *decoded)) (*decoding, error) {
-	d := &decoding{s: s, ctx: ctx, show: show, free: make(chan *inputBuffer, decodeBuffers), queue: make(chan job, decodeBuffers)}
+func newDecoding(ctx context.Context, s *streams, into codec.PictureMemory, show func(*codec.Frame, *decoded)) (*decoding, error) {
+	d := &decoding{s: s, ctx: ctx, show: show, into: into, free: make(chan *inputBuffer, decodeBuffers), queue: make(chan job, decodeBuffers)}
 	var err error
 	if d.frame, err = codec.NewFrame(); err != nil {
 		return nil, err
@@ -186,7 +188,8 @@ func (d *decoding) decode(j *job) {
 
 // deliver hands the decoded picture on.
 func (d *decoding) deliver() {
-	m := d.metas[uint64(d.frame.Token)%uint64(len(d.metas))]
+	m := &d.now // on the heap once, not for every picture
+	*m = d.metas[uint64(d.frame.Token)%uint64(len(d.metas))]
 	m.ready = d.s.r.now()
 	m.behind = len(d.queue) > 0
 	d.s.r.meters.decode.Observe(m.ready.Sub(m.sent))
@@ -195,7 +198,7 @@ func (d *decoding) deliver() {
 		d.s.r.meters.corrupt.Inc()
 	}
 	d.failed = false
-	d.show(d.frame, &m)
+	d.show(d.frame, m)
 	d.frame.Release()
 }
 
@@ -212,7 +215,7 @@ func (d *decoding) prepare(hevc bool) error {
 	if hevc {
 		c = codec.HEVC
 	}
-	decoder, err := codec.NewVideoDecoder(c, codec.VideoOptions{Threads: d.s.r.cfg.Video.Threads})
+	decoder, err := codec.NewVideoDecoder(c, codec.VideoOptions{Threads: d.s.r.cfg.Video.Threads, Memory: d.into})
 	if err != nil {
 		return err
 	}

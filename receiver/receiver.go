@@ -55,6 +55,7 @@ type Receiver struct {
 	server    *session.Server
 	video     videoOutput
 	audio     audioOutput
+	gate      soundGate
 	meters    meters
 	pin       pinBoard
 	playing   playing
