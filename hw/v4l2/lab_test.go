@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -371,40 +370,11 @@ func same(t *testing.T, display *drm.Display, l *Layout, mem []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad, worst := 0, ""
-	for y := range l.Visible.H {
-		for x := range l.Visible.W {
-			r, g, b := shot.RGB(x, y)
-			want := expect(l, mem, x, y)
-			got := [3]int{r, g, b}
-			for i := range got {
-				tolerance := 0
-				if len(l.Planes) > 1 {
-					tolerance = 2 // the kernel computes in fixed point
-				}
-				if got[i] > want[i]+tolerance || got[i] < want[i]-tolerance {
-					bad++
-					worst = fmt.Sprintf("(%d,%d): %v, want %v", x, y, got, want)
-					break
-				}
-			}
-		}
+	var planes []vicodec.Plane
+	for _, p := range l.Planes {
+		planes = append(planes, vicodec.Plane(p))
 	}
-	if bad > 0 {
-		t.Fatalf("%d pixels differ, such as %s", bad, worst)
+	if err := vicodec.Compare(shot.RGB, vicodec.BT601, mem, l.Visible.W, l.Visible.H, planes); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// expect is the colour of a pixel of a decoded picture, in BT.601 with limited
-// range and 16.16 fixed point.
-func expect(l *Layout, mem []byte, x, y int) [3]int {
-	if len(l.Planes) == 1 {
-		at := y*l.Planes[0].Pitch + 4*x
-		return [3]int{int(mem[at+2]), int(mem[at+1]), int(mem[at])}
-	}
-	c := l.Planes[1].Offset + y/2*l.Planes[1].Pitch + x&^1
-	luma := (int(mem[y*l.Planes[0].Pitch+x]) - 16) * 76309
-	cb, cr := int(mem[c])-128, int(mem[c+1])-128
-	clip := func(v int) int { return min(max((v+32768)>>16, 0), 255) }
-	return [3]int{clip(luma + 104597*cr), clip(luma - 25675*cb - 53279*cr), clip(luma + 132201*cb)}
 }

@@ -190,3 +190,56 @@ func (e *Encoder) Close() {
 	}
 	e.f.Close()
 }
+
+// Plane is where a plane of a decoded picture begins, and the bytes from one
+// row of it to the next.
+type Plane struct{ Offset, Pitch int }
+
+// Matrix is how YCbCr of limited range becomes RGB: what a difference of red and
+// blue adds to each, in 16.16 fixed point.
+type Matrix struct{ RedCr, GreenCb, GreenCr, BlueCb int }
+
+// Rec. ITU-R BT.601 and BT.709.
+var (
+	BT601 = Matrix{104597, 25675, 53279, 132201}
+	BT709 = Matrix{117489, 13975, 34925, 138438}
+)
+
+// Compare holds what a display shows in its upper left corner against a picture
+// in a decoder's memory: XR24 in one plane, or NV12 in two. The error says where
+// they differ; the kernel's arithmetic in fixed point is allowed its rounding.
+func Compare(shown func(x, y int) (r, g, b int), m Matrix, mem []byte, width, height int, planes []Plane) error {
+	tolerance := 2 * (len(planes) - 1)
+	bad, worst := 0, ""
+	for y := range height {
+		for x := range width {
+			r, g, b := shown(x, y)
+			want := m.color(mem, planes, x, y)
+			for i, got := range [3]int{r, g, b} {
+				if got > want[i]+tolerance || got < want[i]-tolerance {
+					bad++
+					worst = fmt.Sprintf("(%d,%d): %v, want %v", x, y, [3]int{r, g, b}, want)
+					break
+				}
+			}
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d pixels differ, such as %s", bad, width*height, worst)
+	}
+	return nil
+}
+
+// color is that of a pixel.
+func (m *Matrix) color(mem []byte, planes []Plane, x, y int) [3]int {
+	luma := y * planes[0].Pitch
+	if len(planes) == 1 {
+		at := luma + 4*x
+		return [3]int{int(mem[at+2]), int(mem[at+1]), int(mem[at])}
+	}
+	chroma := planes[1].Offset + y/2*planes[1].Pitch + x&^1
+	l := (int(mem[luma+x]) - 16) * 76309
+	cb, cr := int(mem[chroma])-128, int(mem[chroma+1])-128
+	clip := func(v int) int { return min(max((v+32768)>>16, 0), 255) }
+	return [3]int{clip(l + m.RedCr*cr), clip(l - m.GreenCb*cb - m.GreenCr*cr), clip(l + m.BlueCb*cb)}
+}
