@@ -84,6 +84,7 @@ func PrintChoice(out io.Writer, cfg *config.Config) error {
 	where, why := r.video.describe()
 	fmt.Fprintf(out, "Picture would go to %s: %s\n", where, why)
 	r.printDecoder(out)
+	r.printHEVC(out)
 	where, why = r.audio.describe()
 	fmt.Fprintf(out, "Sound would go to %s: %s\n", where, why)
 	return nil
