@@ -32,6 +32,7 @@ type hevcStream struct {
 	width   int // coded
 	height  int
 	depth   uint8
+	kept    uint8 // pictures that the stream may refer to
 
 	inputs   []hevcInput
 	queue    chan *hevcInput
@@ -89,7 +90,7 @@ func openHEVC(dev stateless.Device, sps *hevc.SPS, cfg v4l2.Config, lost func(er
 		return nil, err
 	}
 	s := &hevcStream{cfg: cfg, lost: lost, decoder: decoder, tracker: hevc.NewTracker(), stall: cfg.Stall,
-		width: sps.CodedWidth, height: sps.CodedHeight, depth: sps.BitDepthLuma,
+		width: sps.CodedWidth, height: sps.CodedHeight, depth: sps.BitDepthLuma, kept: sps.MaxDecPicBuffering,
 		inputs: make([]hevcInput, hevcInputs), queue: make(chan *hevcInput, hevcInputs),
 		released: make(chan struct{}, 1), returned: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
 		frames: make([]hevcFrame, 0, hevc.MaxRefs+1), timer: time.NewTimer(time.Hour)}
@@ -128,7 +129,8 @@ func hevcSuits(s *hevc.SPS) error {
 // Lease lends memory for an access unit, as soon as there is some. It ends with
 // ctx, and when the decoder has failed.
 func (s *hevcStream) Lease(ctx context.Context) (HardwareInput, error) {
-	in, err := s.decoder.Lease(ctx)
+	// A picture may wait for the display, and then for the device.
+	in, err := s.decoder.Lease(ctx, 3*s.stall)
 	if err != nil {
 		return nil, err
 	}
@@ -316,9 +318,10 @@ func (s *hevcStream) find(token uint64) *hevcFrame {
 // pictures can come; a picture alone may be lost without one.
 func (s *hevcStream) picture(p *hevc.Picture, i *hevcInput) error {
 	user := i.token // i may be leased again before the picture is here
-	if v := p.SPS; v.CodedWidth != s.width || v.CodedHeight != s.height || v.BitDepthLuma != s.depth {
+	if v := p.SPS; v.CodedWidth != s.width || v.CodedHeight != s.height || v.BitDepthLuma != s.depth || v.MaxDecPicBuffering > s.kept {
 		i.in.Release()
-		return fmt.Errorf("%w: the stream became %dx%d with %d bits", stateless.ErrUnsuitable, v.CodedWidth, v.CodedHeight, v.BitDepthLuma)
+		return fmt.Errorf("%w: the stream became %dx%d with %d bits and %d pictures", stateless.ErrUnsuitable, v.CodedWidth, v.CodedHeight,
+			v.BitDepthLuma, v.MaxDecPicBuffering)
 	}
 	err := s.references(p)
 	if err == nil {
