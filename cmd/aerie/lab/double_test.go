@@ -15,6 +15,7 @@ import (
 	"aerie/hw/v4l2/uapi"
 	"aerie/receiver"
 	"aerie/receiver/clock"
+	"aerie/receiver/config"
 	"aerie/receiver/pattern"
 )
 
@@ -188,8 +189,8 @@ func (l *doubles) opened() int {
 }
 
 // newDoubleRig is a whole receiver with a double for its hardware decoder.
-func newDoubleRig(t testing.TB, l *doubles) *hardwareRig {
-	return startHardwareRig(t, &receiver.Hardware{Device: v4l2.Device{Path: "/dev/video10", Driver: "double"}, Open: l.open})
+func newDoubleRig(t testing.TB, l *doubles, changes ...func(*config.Config)) *hardwareRig {
+	return startHardwareRig(t, &receiver.Hardware{Device: v4l2.Device{Path: "/dev/video10", Driver: "double"}, Open: l.open}, changes...)
 }
 
 // moving is the test pattern with a key picture every so many frames, or one
