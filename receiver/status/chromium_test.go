@@ -109,6 +109,14 @@ func (c *chromium) read(from io.Reader) {
 // call calls a method in a session of the protocol and waits for its result.
 func (c *chromium) call(session, method string, params, result any) {
 	c.t.Helper()
+	if err := c.try(3*time.Minute, session, method, params, result); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// try is call for what the browser may refuse, or forget to answer.
+func (c *chromium) try(patience time.Duration, session, method string, params, result any) error {
+	c.t.Helper()
 	ch := make(chan reply, 1)
 	c.mu.Lock()
 	c.last++
@@ -127,15 +135,17 @@ func (c *chromium) call(session, method string, params, result any) {
 	select {
 	case r := <-ch:
 		if r.Error != nil {
-			c.t.Fatalf("chromium: %s: %s", method, r.Error.Message)
+			return fmt.Errorf("chromium: %s: %s", method, r.Error.Message)
 		}
-		if result != nil {
-			if err := json.Unmarshal(r.Result, result); err != nil {
-				c.t.Fatalf("chromium: %s: %v in %s", method, err, r.Result)
-			}
+		if result == nil {
+			return nil
 		}
-	case <-time.After(3 * time.Minute):
-		c.t.Fatalf("chromium: %s: no answer in a minute", method)
+		if err := json.Unmarshal(r.Result, result); err != nil {
+			return fmt.Errorf("chromium: %s: %v in %s", method, err, r.Result)
+		}
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("chromium: %s: no answer in %v", method, patience)
 	}
 }
 
@@ -172,11 +182,20 @@ func (p *tab) reload() {
 	p.call(p.session, "Page.reload", struct{}{}, nil)
 }
 
-// screenshot returns the page as PNG.
+// screenshot returns the page as PNG. While a page takes the place of another
+// there is nothing to take a picture of, and what is asked then may get lost.
 func (p *tab) screenshot() []byte {
 	p.t.Helper()
 	var shot struct{ Data string }
-	p.call(p.session, "Page.captureScreenshot", map[string]any{"format": "png"}, &shot)
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := p.try(10*time.Second, p.session, "Page.captureScreenshot", map[string]any{"format": "png"}, &shot)
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			p.t.Fatal(err)
+		}
+	}
 	b, err := base64.StdEncoding.DecodeString(shot.Data)
 	if err != nil {
 		p.t.Fatal(err)
