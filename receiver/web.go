@@ -99,6 +99,7 @@ func (p *playing) image() (mediaType string, image []byte) {
 // register names the metrics for Prometheus.
 func (r *Receiver) register() {
 	m, set := &r.meters, &r.web.metrics
+	registerProcess(set)
 	set.GaugeFunc("aerie_uptime_seconds", "Time since the receiver started.", func() float64 { return r.now().Sub(r.began).Seconds() })
 	set.GaugeFunc("aerie_session_active", "Whether a sender has the stage.", func() float64 {
 		if r.current.Load() != nil {
