@@ -55,6 +55,7 @@ type Receiver struct {
 	server    *session.Server
 	video     videoOutput
 	audio     audioOutput
+	page      *pageOutput // the video output, if that is the pages
 	meters    meters
 	pin       pinBoard
 	playing   playing

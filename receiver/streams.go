@@ -36,6 +36,7 @@ func (m *media) Open(o session.Opening) (session.Streams, error) {
 		s.cancel()
 		return nil, err
 	}
+	r.page.begin()
 	sound, err := r.audio.open(s)
 	if err != nil {
 		// A mute picture is better than none.
@@ -323,5 +324,6 @@ func (s *streams) Close() {
 	s.cancel()
 	s.timing.Close()
 	s.wg.Wait()
+	s.r.page.end()
 	s.r.playing.clear()
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
@@ -17,30 +15,11 @@ import (
 	"aerie/cmd/aerie-sender/phone"
 	"aerie/receiver/audio"
 	"aerie/receiver/config"
-	"aerie/receiver/status"
 )
 
 // What the whole program costs and how fast it is. These are figures for
 // people, printed by "make bench"; no test asserts them, for they depend on
 // the machine and on what else it does.
-
-// latency returns a stage of the way of a picture, in milliseconds.
-func (g *rig) latency(name string) status.Stage {
-	g.t.Helper()
-	w := httptest.NewRecorder()
-	g.r.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/status", nil))
-	var s status.Snapshot
-	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil {
-		g.t.Fatal(err)
-	}
-	for _, stage := range s.Latency {
-		if stage.Name == name {
-			return stage
-		}
-	}
-	g.t.Fatalf("no stage %q in %s", name, w.Body)
-	return status.Stage{}
-}
 
 // BenchmarkHandOver is the time from the last byte of a picture off the socket
 // to the decoder holding it, and from the sender's stamp to the decoded picture
@@ -49,7 +28,8 @@ func BenchmarkHandOver(b *testing.B) {
 	for b.Loop() {
 		g := newMeasuredRig(b)
 		g.mirror(phone.Options{Picture: testPattern(b, 1920, 1080, 60, 600), Sound: tone(b, audio.AACELD)})
-		handover, decode, pattern := g.latency("hand over"), g.latency("decode"), g.latency("pattern to shown")
+		l := g.latency()
+		handover, decode, pattern := l["hand over"], l["decode"], l["pattern to shown"]
 		b.ReportMetric(handover.P99, "ms-to-decoder-p99")
 		b.ReportMetric(decode.Median, "ms-decode-median")
 		b.ReportMetric(pattern.Median, "ms-pattern-median")

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +23,7 @@ import (
 	"aerie/receiver/audio"
 	"aerie/receiver/config"
 	"aerie/receiver/pattern"
+	"aerie/receiver/status"
 )
 
 // rig is a whole receiver in this process.
@@ -136,6 +139,42 @@ func (g *rig) try(o phone.Options) (*phone.Report, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	return phone.Mirror(ctx, o)
+}
+
+// mirrorOn mirrors until the function that it returns is called.
+func (g *rig) mirrorOn(o phone.Options) (hangUp func()) {
+	g.t.Helper()
+	o.Address = g.addr
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		_, err := phone.Mirror(ctx, o)
+		done <- err
+	}()
+	hangUp = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			g.t.Errorf("mirroring: %v", err)
+		}
+	})
+	g.t.Cleanup(hangUp)
+	return hangUp
+}
+
+// latency returns the stages of the way of a picture by their names.
+func (g *rig) latency() map[string]status.Stage {
+	g.t.Helper()
+	w := httptest.NewRecorder()
+	g.r.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/status", nil))
+	var s status.Snapshot
+	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil {
+		g.t.Fatal(err)
+	}
+	stages := map[string]status.Stage{}
+	for _, stage := range s.Latency {
+		stages[stage.Name] = stage
+	}
+	return stages
 }
 
 // decodeFile decodes a file with ffmpeg, which is another decoder than ours.
