@@ -14,7 +14,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -61,8 +60,6 @@ type Options struct {
 	// round, again and again; 0 is never.
 	PauseEvery  time.Duration
 	RotateEvery time.Duration
-
-	Log *slog.Logger
 }
 
 // Phone is one session.
