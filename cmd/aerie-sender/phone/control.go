@@ -266,9 +266,6 @@ func (p *Phone) setup() error {
 		SourceVersion: "670.6.2", SessionUUID: "00000000-0000-4000-8000-0000AE21E001", ScreenMirroring: p.o.Picture != nil,
 	}}
 	_, err = p.setupWith(s.Encode())
-	if err != nil {
-		timing.Close()
-	}
 	return err
 }
 
