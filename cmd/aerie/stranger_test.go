@@ -76,10 +76,15 @@ func (s *stranger) ask(method, target string, body []byte) *rtsp.Response {
 	return &p
 }
 
-// expect complains unless a request is answered with one of the states.
+// expect complains unless a request is answered, at once, with one of the
+// states.
 func (s *stranger) expect(method, target string, body []byte, status ...int) *rtsp.Response {
 	s.t.Helper()
+	began := time.Now()
 	p := s.ask(method, target, body)
+	if d := time.Since(began); d > answeredWithin {
+		s.t.Errorf("%s %s: answered after %v", method, target, d)
+	}
 	if p == nil || !slices.Contains(status, p.Status) {
 		s.t.Errorf("%s %s: answered with %+v, want %v", method, target, p, status)
 		return &rtsp.Response{}
