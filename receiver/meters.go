@@ -18,6 +18,7 @@ type meters struct {
 	shown        metric.Counter
 	late         metric.Counter // shown after they were due
 	skipped      metric.Counter // not shown: a newer one was due, or no memory
+	PixelsCopied metric.Counter // bytes of pictures that the CPU copied or converted to show them
 
 	receive  metric.Histogram // from the header to the last byte
 	handover metric.Histogram // to the decoder or the output that has it

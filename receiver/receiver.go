@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"aerie/hw/board"
 	"aerie/receiver/clock"
 	"aerie/receiver/config"
 	"aerie/receiver/message"
@@ -51,11 +52,13 @@ type Receiver struct {
 	began   clock.Time
 
 	identity  identity
+	machine   machine
 	authority *pairing.Authority
 	server    *session.Server
 	video     videoOutput
 	audio     audioOutput
 	page      *pageOutput // the video output, if that is the pages
+	gate      soundGate
 	meters    meters
 	pin       pinBoard
 	playing   playing
@@ -80,6 +83,7 @@ type Receiver struct {
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (r *Receiver, err error) {
 	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now()}
+	r.machine.board = board.Read("/")
 	defer func() {
 		if err != nil {
 			r.close()
@@ -100,6 +104,8 @@ func New(o Options) (r *Receiver, err error) {
 	if err = r.openOutputs(o.Measure); err != nil {
 		return nil, err
 	}
+	l := r.limits()
+	r.log.Info("machine", "board", r.machine.board, "width", l.Width, "height", l.Height, "fps", l.FPS, "threads", l.Threads, "because", l.Reason)
 	if r.control, err = r.listen(); err != nil {
 		return nil, err
 	}
@@ -185,6 +191,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
+	wg.Go(func() { r.watchMachine(ctx) })
 	stop := r.startDiscovery(ctx)
 	defer stop()
 	err := r.server.Serve(ctx, r.control)
@@ -209,7 +216,7 @@ func (r *Receiver) tick(ctx context.Context) {
 
 // capabilities describes the receiver as it is now.
 func (r *Receiver) capabilities() *message.Capabilities {
-	c := r.identity.capabilities(r.cfg)
+	c := r.identity.capabilities(r.cfg, r.limits())
 	c.Volume = r.Volume()
 	if r.current.Load() != nil {
 		c.Status |= message.StatusSessionActive

@@ -66,7 +66,8 @@ type streams struct {
 	mixer        mixer
 	sound        soundSession // nil without sound
 	time         containerTime
-	active       atomic.Int64 // clock.Time of the last media
+	active       atomic.Int64           // clock.Time of the last media
+	path         atomic.Pointer[string] // which way decoded pictures take to the display
 
 	mu      sync.Mutex
 	picture *pictureStream

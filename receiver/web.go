@@ -118,6 +118,7 @@ func (r *Receiver) register() {
 	set.Counter("aerie_pictures_shown_total", "Pictures that appeared on the display.", &m.shown)
 	set.Counter("aerie_pictures_late_total", "Pictures that appeared after they were due.", &m.late)
 	set.Counter("aerie_pictures_skipped_total", "Pictures not shown because a newer one was due.", &m.skipped)
+	set.Counter("aerie_picture_copied_bytes_total", "Bytes of pictures that the processor copied or converted to show them.", &m.PixelsCopied)
 	set.Gauge("aerie_picture_rate", "Access units in the last second.", &m.fps)
 	set.Gauge("aerie_picture_bits_per_second", "Bit rate of the picture in the last second.", &m.bitRate)
 	for _, s := range m.stages() {
@@ -178,6 +179,9 @@ func (s *streams) describe(out *status.Snapshot) {
 			m := &s.r.meters
 			out.Picture = &status.Picture{Codec: codecName(p), Width: p.Width, Height: p.Height, Rate: m.fps.Value(), BitRate: m.bitRate.Value(),
 				Received: picture.stats.Pictures.Value(), Late: m.skipped.Value(), Dropped: m.undecodable.Value() + picture.stats.Malformed.Value(), Paused: picture.sink.paused.Load()}
+			if how := s.path.Load(); how != nil {
+				out.Picture.Path = *how
+			}
 		}
 	}
 	if sound != nil {
