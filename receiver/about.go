@@ -74,7 +74,8 @@ func histogram(out io.Writer, h *metric.Histogram) {
 // Choice is where picture and sound would go, and why.
 type Choice struct {
 	Picture, PictureWhy string
-	Way                 string // that decoded pictures take to the display; "" if they take none
+	Decoder             string // of H.264 for a display, and why; "" without one
+	Way                 string // that pictures decoded in software take to the display, likewise
 	Sound, SoundWhy     string
 	Limits              board.Limits // what senders would be asked for
 }
@@ -95,6 +96,7 @@ func Choose(cfg *config.Config) (c Choice, err error) {
 	c.Limits = r.limits()
 	if kms, ok := r.video.(*kmsOutput); ok {
 		c.Way = kms.way(c.Limits.Width, c.Limits.Height)
+		c.Decoder = r.describeDecoder()
 	}
 	return c, nil
 }

@@ -68,6 +68,7 @@ type streams struct {
 	time         containerTime
 	active       atomic.Int64           // clock.Time of the last media
 	path         atomic.Pointer[string] // which way decoded pictures take to the display
+	decoder      atomic.Pointer[string] // what decodes them
 
 	mu      sync.Mutex
 	picture *pictureStream

@@ -113,6 +113,8 @@ func (r *Receiver) register() {
 	set.Counter("aerie_pictures_total", "Access units received.", &m.pictures)
 	set.Counter("aerie_picture_bytes_total", "Bytes of access units received.", &m.pictureBytes)
 	set.Counter("aerie_pictures_decoded_total", "Pictures decoded in software.", &m.decoded)
+	set.Counter("aerie_pictures_decoded_in_hardware_total", "Pictures decoded by the hardware.", &m.hardwareDecoded)
+	set.Counter("aerie_hardware_decoder_failures_total", "Times that software had to do instead of the hardware decoder.", &m.hardwareFailed)
 	set.Counter("aerie_pictures_undecodable_total", "Errors of the decoder.", &m.undecodable)
 	set.Counter("aerie_pictures_corrupt_total", "Pictures with parts made up by the decoder.", &m.corrupt)
 	set.Counter("aerie_pictures_shown_total", "Pictures that appeared on the display.", &m.shown)
@@ -182,6 +184,10 @@ func (s *streams) describe(out *status.Snapshot) {
 			if how := s.path.Load(); how != nil {
 				out.Picture.Path = *how
 			}
+			if by := s.decoder.Load(); by != nil {
+				out.Picture.Decoder = *by
+			}
+			out.Picture.Copied = m.PixelsCopied.Value()
 		}
 	}
 	if sound != nil {

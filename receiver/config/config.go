@@ -45,6 +45,7 @@ type Config struct {
 		FPS       int    `toml:"fps"`
 		HEVC      bool   `toml:"hevc"`
 		Overscan  bool   `toml:"overscan"`
+		Decoder   string `toml:"decoder"`
 		Threads   int    `toml:"threads"`
 		MaxDelay  int    `toml:"max_delay"`
 		Connector string `toml:"connector"`
@@ -74,6 +75,7 @@ func Default() *Config {
 	c.Access.PIN = "off"
 	c.Video.Output = "auto"
 	c.Video.Size = "auto"
+	c.Video.Decoder = "auto"
 	c.Video.MaxDelay = 250
 	c.Audio.Output = "auto"
 	c.Audio.Curve = "flat"
@@ -117,6 +119,7 @@ func (c *Config) Settings() []Setting {
 		{"video.fps", "fps", "N", "The most pictures a second asked of senders. 0: as many as the machine can decode and show, 60 at most.", &v.FPS, func() error { return within(v.FPS, 0, 120) }},
 		{"video.hevc", "hevc", "", "Offer HEVC, with which senders mirror in up to 4K.", &v.HEVC, nil},
 		{"video.overscan", "overscan", "", "Tell senders that the display cuts off the edges of the picture.", &v.Overscan, nil},
+		{"video.decoder", "decoder", "auto|hardware|software", "What decodes H.264 for a display that is driven directly. auto: the machine's hardware decoder if it has one, and software when that fails. hardware: the same, but do not start without one.", &v.Decoder, func() error { return oneOf(v.Decoder, "auto", "hardware", "software") }},
 		{"video.threads", "threads", "N", "Threads of the software decoder. Every one beyond the first delays the picture by a frame. 0: as few as the machine needs.", &v.Threads, func() error { return within(v.Threads, 0, 16) }},
 		{"video.max_delay", "max-delay", "MS", "The longest that picture and sound are held back to make up for the network, in milliseconds.", &v.MaxDelay, func() error { return within(v.MaxDelay, 0, 2000) }},
 		{"video.connector", "connector", "NAME", "Which output of the graphics card to use, such as HDMI-A-1. Empty: the first with a display.", &v.Connector, nil},
