@@ -209,7 +209,7 @@ func (s *streams) describe(out *status.Snapshot) {
 }
 
 func (a *soundStream) describe() *status.Sound {
-	f, c := a.ports.Stream.Format, &a.ports.Stream.Counts
+	f, c := a.track.Stream.Format, &a.track.Stream.Counts
 	out := &status.Sound{Codec: f.Codec.String(), SampleRate: f.Rate, Channels: f.Channels,
 		Received: c.Received.Value() - c.Copies.Value(), Lost: c.Lost.Value(), Recovered: c.Recovered.Value(), Concealed: a.track.Concealed.Value() / uint64(f.Frames)}
 	if a.sound != nil {
