@@ -3,7 +3,6 @@ package receiver
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"aerie/hw/v4l2"
 	"aerie/hw/v4l2/uapi"
@@ -79,17 +78,16 @@ func (r *Receiver) findHardware() (*Hardware, string, error) {
 	return h, "the machine has one", nil
 }
 
-// printDecoder prints which decoder H.264 would take, and why.
-func (r *Receiver) printDecoder(out io.Writer) {
+// describeDecoder says which decoder H.264 would take, and why.
+func (r *Receiver) describeDecoder() string {
 	h, why, err := r.findHardware()
 	switch {
 	case err != nil:
-		fmt.Fprintf(out, "H.264 cannot be decoded: %v\n", err)
+		return fmt.Sprintf("H.264 cannot be decoded: %v", err)
 	case h == nil:
-		fmt.Fprintf(out, "H.264 would be decoded in software: %s\n", why)
-	default:
-		fmt.Fprintf(out, "H.264 would be decoded by %s: %s\n", &h.Device, why)
+		return fmt.Sprintf("decoded in software: %s", why)
 	}
+	return fmt.Sprintf("decoded by %s: %s", &h.Device, why)
 }
 
 // hardwareSets are parameter sets as the hardware is to see them.
