@@ -286,8 +286,8 @@ func TestLabHardwareRefuses(t *testing.T) {
 	}
 }
 
-// TestLabRotation: another size is another decoder, with nothing lost.
-func TestLabRotation(t *testing.T) {
+// TestLabHardwareRotation: another size is another decoder, with nothing lost.
+func TestLabHardwareRotation(t *testing.T) {
 	l := &doubles{}
 	g := newDoubleRig(t, l)
 	// The virtual display scales nothing: both sizes fit.
