@@ -3,7 +3,6 @@ package receiver
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"aerie/hw/v4l2"
@@ -88,24 +87,24 @@ func (r *Receiver) findHardware() (*Hardware, string, error) {
 	return h, "the machine has one", nil
 }
 
-// printDecoder prints which decoder H.264 would take, and why.
-func (r *Receiver) printDecoder(out io.Writer) {
+// describeDecoder says which decoder H.264 would take, and why.
+func (r *Receiver) describeDecoder() string {
 	h, why, err := r.findHardware()
 	switch {
 	case err != nil:
-		fmt.Fprintf(out, "H.264 cannot be decoded: %v\n", err)
+		return fmt.Sprintf("H.264 cannot be decoded: %v", err)
 	case h == nil:
-		fmt.Fprintf(out, "H.264 would be decoded in software: %s\n", why)
-	default:
-		fmt.Fprintf(out, "H.264 would be decoded by %s: %s\n", &h.Device, why)
+		return fmt.Sprintf("decoded in software: %s", why)
 	}
+	return fmt.Sprintf("decoded by %s: %s", &h.Device, why)
 }
 
 // hardwareSets are parameter sets as the hardware is to see them.
 type hardwareSets struct {
 	annexB        []byte
-	known         [][]byte // the sequence parameter sets as they came
-	width, height int      // coded
+	sps           *h264.SPS // one of them
+	known         [][]byte  // the sequence parameter sets as they came
+	width, height int       // coded
 	references    int
 	hevc          *hevc.SPS // of HEVC
 }
@@ -141,6 +140,7 @@ func (h *Hardware) suit(p *mirror.Parameters) (*hardwareSets, error) {
 		if i > 0 && (width != s.width || height != s.height) {
 			return nil, fmt.Errorf("it has pictures of several sizes")
 		}
+		s.sps = sps
 		s.width, s.height, s.references = width, height, max(s.references, int(sps.MaxRefFrames))
 		s.known = append(s.known, nal)
 		if c.SPS[i], err = h264.RewriteZeroReorder(nal); err != nil {
@@ -161,6 +161,7 @@ const typeUnspecified = 0
 // hide takes sequence parameter sets out of an access unit, by making them NAL
 // units of no type: the decoder has them already, rewritten. One that it does
 // not have could be of any kind, so the access unit must not go there: false.
+// Those of extensions are for other profiles.
 func (s *hardwareSets) hide(au []byte) bool {
 	if s.hevc != nil {
 		return true // the receiver reads them itself
@@ -172,16 +173,12 @@ func (s *hardwareSets) hide(au []byte) bool {
 				return false
 			}
 			nal[0] = typeUnspecified
-		case typeSubsetSPS:
+		case h264.TypeSubsetSPS:
 			nal[0] = typeUnspecified
 		}
 	}
 	return true
 }
-
-// typeSubsetSPS is a sequence parameter set of an extension (annex G and H),
-// which decoders for the common profiles ignore, if all is well.
-const typeSubsetSPS = 15
 
 func (s *hardwareSets) knows(nal []byte) bool {
 	for _, k := range s.known {

@@ -3,7 +3,6 @@ package receiver
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"aerie/hw/v4l2"
 	"aerie/hw/v4l2/stateless"
@@ -34,17 +33,17 @@ func (r *Receiver) findDecoders() (*Hardware, error) {
 	return &both, nil
 }
 
-// printHEVC prints what would decode HEVC.
-func (r *Receiver) printHEVC(out io.Writer) {
+// describeHEVC says what would decode HEVC, and why; "" where there is nothing
+// but software.
+func (r *Receiver) describeHEVC() string {
 	dev, err := stateless.Find()
 	switch {
 	case err != nil:
-		fmt.Fprintf(out, "HEVC would be decoded in software: %v\n", err)
+		return ""
 	case !r.cfg.Video.HEVCHardware:
-		fmt.Fprintf(out, "HEVC would be decoded in software: there is %v, but video.hevc_hardware is off\n", &dev)
-	default:
-		fmt.Fprintf(out, "HEVC would be decoded by %v: %s\n", &dev, asked)
+		return fmt.Sprintf("HEVC decoded in software: there is %v, but video.hevc_hardware is off", &dev)
 	}
+	return fmt.Sprintf("HEVC decoded by %v: %s", &dev, asked)
 }
 
 // suitHEVC is suit for HEVC. Parameter sets go to the device as they are: it is

@@ -27,9 +27,12 @@ func (r *Receiver) openOutputs(measure bool) error {
 		return fmt.Errorf("audio output %v: %w", a, err)
 	}
 	r.defer_(func() { r.audio.close() })
-	if _, shows := r.video.(*kmsOutput); measure && !shows {
+	r.page, _ = r.video.(*pageOutput)
+	_, shows := r.video.(*kmsOutput)
+	if measure && !shows {
 		r.video = measuring{r.video}
 	}
+	r.machine.decodes = shows || measure
 	return nil
 }
 

@@ -16,10 +16,11 @@ import (
 // its buffers are full the stream waits, the sender's connection fills and the
 // sender slows down. While it is behind, it leaves out the deblocking filter.
 type decoding struct {
-	s    *streams
-	ctx  context.Context
-	show func(f *codec.Frame, m *decoded) // takes the picture out of f, or not
-	into codec.PictureMemory              // that it decodes into; nil: its own
+	s       *streams
+	ctx     context.Context
+	show    func(f *codec.Frame, m *decoded) // takes the picture out of f, or not
+	into    codec.PictureMemory              // that it decodes into; nil: its own
+	threads int
 
 	pool  *codec.InputPool
 	free  chan *inputBuffer
@@ -82,13 +83,13 @@ func (b *inputBuffer) Release() {
 }
 
 func newDecoding(ctx context.Context, s *streams, into codec.PictureMemory, show func(*codec.Frame, *decoded)) (*decoding, error) {
-	d := &decoding{s: s, ctx: ctx, show: show, into: into, free: make(chan *inputBuffer, decodeBuffers), queue: make(chan job, decodeBuffers)}
+	d := &decoding{s: s, ctx: ctx, show: show, into: into, threads: s.r.limits().Threads, free: make(chan *inputBuffer, decodeBuffers), queue: make(chan job, decodeBuffers)}
 	var err error
 	if d.frame, err = codec.NewFrame(); err != nil {
 		return nil, err
 	}
 	// The decoder keeps buffers beside those that wait.
-	if d.pool, err = codec.NewInputPool(decodeBuffers+s.r.cfg.Video.Threads+2, mirror.MaxPicture+headroom+mirror.HeaderSize); err != nil {
+	if d.pool, err = codec.NewInputPool(decodeBuffers+d.threads+2, mirror.MaxPicture+headroom+mirror.HeaderSize); err != nil {
 		d.frame.Free()
 		return nil, err
 	}
@@ -219,7 +220,7 @@ func (d *decoding) prepare(hevc bool) error {
 	if hevc {
 		c = codec.HEVC
 	}
-	decoder, err := codec.NewVideoDecoder(c, codec.VideoOptions{Threads: d.s.r.cfg.Video.Threads, Memory: d.into})
+	decoder, err := codec.NewVideoDecoder(c, codec.VideoOptions{Threads: d.threads, Memory: d.into})
 	if err != nil {
 		return err
 	}

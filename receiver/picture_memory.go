@@ -55,6 +55,23 @@ func newPictureMemory(display *drm.Display, said func(bool, string)) *pictureMem
 	return &pictureMemory{display: display, said: said, buffers: make([]*pictureBuffer, 0, mostPictures)}
 }
 
+// way tells which way pictures of a size would take to the display, by lending
+// memory for one as an H.264 decoder asks for it.
+func (o *kmsOutput) way(width, height int) (how string) {
+	m := newPictureMemory(o.display, func(_ bool, said string) { how = said })
+	defer m.close()
+	m.expect(width, height)
+	const macroblock, align = 16, 64
+	rows := (height + macroblock - 1) &^ (macroblock - 1)
+	stride := (width + 2*align - 1) &^ (2*align - 1)
+	p, ok := m.Lend(codec.Layout{Format: codec.I420, Width: stride, Height: rows, Planes: 3,
+		Strides: [3]int{stride, stride / 2, stride / 2}, Rows: [3]int{rows, rows / 2, rows / 2}, Align: align, Tail: align + 15})
+	if ok {
+		m.Return(p.ID)
+	}
+	return how
+}
+
 // expect tells the visible size of the pictures that come next.
 func (m *pictureMemory) expect(width, height int) {
 	m.mu.Lock()

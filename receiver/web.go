@@ -99,6 +99,7 @@ func (p *playing) image() (mediaType string, image []byte) {
 // register names the metrics for Prometheus.
 func (r *Receiver) register() {
 	m, set := &r.meters, &r.web.metrics
+	registerProcess(set)
 	set.GaugeFunc("aerie_uptime_seconds", "Time since the receiver started.", func() float64 { return r.now().Sub(r.began).Seconds() })
 	set.GaugeFunc("aerie_session_active", "Whether a sender has the stage.", func() float64 {
 		if r.current.Load() != nil {
@@ -208,7 +209,7 @@ func (s *streams) describe(out *status.Snapshot) {
 }
 
 func (a *soundStream) describe() *status.Sound {
-	f, c := a.ports.Stream.Format, &a.ports.Stream.Counts
+	f, c := a.track.Stream.Format, &a.track.Stream.Counts
 	out := &status.Sound{Codec: f.Codec.String(), SampleRate: f.Rate, Channels: f.Channels,
 		Received: c.Received.Value() - c.Copies.Value(), Lost: c.Lost.Value(), Recovered: c.Recovered.Value(), Concealed: a.track.Concealed.Value() / uint64(f.Frames)}
 	if a.sound != nil {

@@ -15,6 +15,7 @@ import (
 	"aerie/hw/v4l2/uapi"
 	"aerie/receiver"
 	"aerie/receiver/clock"
+	"aerie/receiver/config"
 	"aerie/receiver/pattern"
 )
 
@@ -188,8 +189,8 @@ func (l *doubles) opened() int {
 }
 
 // newDoubleRig is a whole receiver with a double for its hardware decoder.
-func newDoubleRig(t testing.TB, l *doubles) *hardwareRig {
-	return startHardwareRig(t, &receiver.Hardware{Device: v4l2.Device{Path: "/dev/video10", Driver: "double"}, Open: l.open})
+func newDoubleRig(t testing.TB, l *doubles, changes ...func(*config.Config)) *hardwareRig {
+	return startHardwareRig(t, &receiver.Hardware{Device: v4l2.Device{Path: "/dev/video10", Driver: "double"}, Open: l.open}, changes...)
 }
 
 // moving is the test pattern with a key picture every so many frames, or one
@@ -237,6 +238,25 @@ func TestLabTakeover(t *testing.T) {
 	}
 }
 
+// TestLabTakeoverLate: the only key picture was long ago when the decoder stops.
+// Software goes on from the newest picture of the hardware.
+func TestLabTakeoverLate(t *testing.T) {
+	const good = 300 // more than are kept for the other decoder
+	l := &doubles{prepare: func(_ int, d *double) { d.stop = good }}
+	g := newDoubleRig(t, l)
+	g.mirrorWith(phone.Options{Picture: moving(t, codedWidth, codedHeight, 0), Fast: true})
+	g.until("software decodes", func() bool { return g.metric("aerie_pictures_decoded_total") > 60 })
+	for name, want := range map[string]float64{"aerie_hardware_decoder_failures_total": 1, "aerie_pictures_decoded_in_hardware_total": good,
+		"aerie_pictures_corrupt_total": 0, "aerie_pictures_undecodable_total": 0, "aerie_sessions_total": 1} {
+		if n := g.metric(name); n != want {
+			t.Errorf("%s is %v, want %v", name, n, want)
+		}
+	}
+	if strings.Contains(g.text(), "stands still") {
+		t.Error("the picture stands still")
+	}
+}
+
 // TestLabHardwareReturns: after a failure the hardware is tried again at a key
 // picture, and works.
 func TestLabHardwareReturns(t *testing.T) {
@@ -266,8 +286,8 @@ func TestLabHardwareRefuses(t *testing.T) {
 	}
 }
 
-// TestLabRotation: another size is another decoder, with nothing lost.
-func TestLabRotation(t *testing.T) {
+// TestLabHardwareRotation: another size is another decoder, with nothing lost.
+func TestLabHardwareRotation(t *testing.T) {
 	l := &doubles{}
 	g := newDoubleRig(t, l)
 	// The virtual display scales nothing: both sizes fit.

@@ -193,7 +193,7 @@ func newHardwareRig(t testing.TB) *hardwareRig {
 	return g
 }
 
-func startHardwareRig(t testing.TB, hardware *receiver.Hardware, change ...func(*config.Config)) *hardwareRig {
+func startHardwareRig(t testing.TB, hardware *receiver.Hardware, changes ...func(*config.Config)) *hardwareRig {
 	t.Helper()
 	bench.Need(t)
 	g := &hardwareRig{t: t}
@@ -202,8 +202,8 @@ func startHardwareRig(t testing.TB, hardware *receiver.Hardware, change ...func(
 	c.Name, c.State = "Lab", t.TempDir()
 	c.Network.Port, c.Network.Discovery, c.Network.HTTP = 0, false, ""
 	c.Video.Output, c.Video.Mode, c.Audio.Output = "kms", "640x480@60", "none"
-	for _, f := range change {
-		f(c)
+	for _, change := range changes {
+		change(c)
 	}
 	g.r, err = receiver.New(receiver.Options{Config: c, Version: "lab", Log: slog.New(slog.NewTextHandler(g, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Hardware: hardware, Display: func(d *drm.Display) { g.display = d }})

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"strings"
 	"sync"
 	"testing"
@@ -106,16 +105,16 @@ func TestLabHEVCIsOff(t *testing.T) {
 	c.Video.Output, c.Audio.Output = "none", "none"
 	for _, on := range []bool{false, true} {
 		c.Video.HEVCHardware = on
-		var out bytes.Buffer
-		if err := receiver.PrintChoice(&out, c); err != nil {
+		choice, err := receiver.Choose(c)
+		if err != nil {
 			t.Fatal(err)
 		}
-		want := "HEVC would be decoded in software: there is /dev/video"
+		want := "HEVC decoded in software: there is /dev/video"
 		if on {
-			want = "HEVC would be decoded by /dev/video"
+			want = "HEVC decoded by /dev/video"
 		}
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("on %v: %s", on, out.String())
+		if !strings.Contains(choice.HEVC, want) {
+			t.Errorf("on %v: %q", on, choice.HEVC)
 		}
 	}
 }
