@@ -72,6 +72,9 @@ func (s *streams) Mirror(r MirrorRequest) (int, error) {
 }
 func (s *streams) Audio(r AudioRequest) (int, int, error) {
 	s.note("audio ct %d, port %d", r.CompressionType, r.ControlPort)
+	if r.TCP {
+		return 6000, 0, s.fail
+	}
 	return 6000, 6001, s.fail
 }
 func (s *streams) CloseStream(t int)      { s.note("close %d", t) }

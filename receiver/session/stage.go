@@ -20,6 +20,9 @@ type act struct {
 	once   sync.Once
 	stop   chan struct{} // closed when the end begins
 	done   chan struct{} // closed when everything is given back
+	// patient sessions outlive silence, because their sender says nothing
+	// while it pauses; they make room for others instead.
+	patient bool
 
 	mu      sync.Mutex
 	streams Streams // nil after the end
@@ -130,7 +133,7 @@ func (a *act) end(g *stage, reason string) {
 
 // watch ends the session when the sender has been silent for too long: phones
 // are locked, carried away and switched off.
-func (a *act) watch(g *stage, now func() clock.Time) {
+func (a *act) watch(g *stage) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
@@ -139,11 +142,25 @@ func (a *act) watch(g *stage, now func() clock.Time) {
 			return
 		case <-t.C:
 		}
-		last := clock.Time(a.conn.active.Load())
-		a.with(func(s Streams) { last = max(last, s.Active()) })
-		if now().Sub(last) > SenderGone {
+		limit := SenderGone
+		if a.patient {
+			limit = pauseLimit
+		}
+		if a.silence() > limit {
 			a.end(g, "the sender is gone")
 			return
 		}
 	}
+}
+
+// pauseLimit is how long a patient session may be silent. A sender that is
+// switched off meanwhile is noticed by the kernel, which probes the connection.
+const pauseLimit = time.Hour
+
+// silence is how long nothing has come from the sender, neither requests nor
+// media.
+func (a *act) silence() time.Duration {
+	last := clock.Time(a.conn.active.Load())
+	a.with(func(s Streams) { last = max(last, s.Active()) })
+	return a.conn.server.Now().Sub(last)
 }

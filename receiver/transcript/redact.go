@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -77,10 +76,19 @@ func (r *redactor) pseudonym(kind, value string) string {
 	return p
 }
 
-// addresses in a target: everything between the slashes of a URL.
-var authority = regexp.MustCompile(`://[^/]*`)
-
-func (r *redactor) target(t string) string { return authority.ReplaceAllString(t, "://receiver") }
+// target takes addresses out of a target: what stands between the slashes of a
+// URL.
+func (r *redactor) target(t string) string {
+	parts := strings.Split(t, "://")
+	for i, p := range parts[1:] {
+		_, path, slash := strings.Cut(p, "/")
+		parts[i+1] = "receiver"
+		if slash {
+			parts[i+1] += "/" + path
+		}
+	}
+	return strings.Join(parts, "://")
+}
 
 func (r *redactor) header(h rtsp.Header) (out [][2]string) {
 	for _, f := range h {

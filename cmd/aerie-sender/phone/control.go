@@ -26,6 +26,8 @@ type control struct {
 	mu   sync.Mutex // one request at a time
 	seq  int
 	url  string
+	// agent is what it calls itself.
+	agent string
 }
 
 func dial(ctx context.Context, address string) (*control, error) {
@@ -38,7 +40,8 @@ func dial(ctx context.Context, address string) (*control, error) {
 	return &control{
 		conn: rtsp.NewConn(c, rtsp.DefaultLimits, rtsp.Timeouts{Idle: 10 * time.Second, Message: 10 * time.Second, Write: 5 * time.Second}),
 		// As phones do, without brackets around IPv6.
-		url: fmt.Sprintf("rtsp://%s/%d", host, clock.Now()),
+		url:   fmt.Sprintf("rtsp://%s/%d", host, clock.Now()),
+		agent: "AirPlay/670.6.2",
 	}, nil
 }
 
@@ -74,7 +77,7 @@ func (c *control) try(method, target, contentType string, body []byte, fields ..
 	q.Header.Add("CSeq", fmt.Sprint(c.seq))
 	q.Header.Add("DACP-ID", "AE21E00000000001")
 	q.Header.Add("Active-Remote", "2126970")
-	q.Header.Add("User-Agent", "AirPlay/670.6.2")
+	q.Header.Add("User-Agent", c.agent)
 	if contentType != "" {
 		q.Header.Add("Content-Type", contentType)
 	}

@@ -1,6 +1,7 @@
 // Package phone plays the sender: it mirrors the test pattern or a clip, with
 // sound, to any AirPlay receiver that takes legacy mirroring, as an iPhone
-// does, and measures what it sees from its side.
+// does, or plays sound alone, as iTunes did, and measures what it sees from its
+// side.
 //
 // Its half of FairPlay replays a recorded exchange (package fairplay/replay);
 // everything else is made anew for each session. It can also do what phones do
@@ -37,6 +38,9 @@ type Options struct {
 	Password string
 	// Pair makes it pair even where the receiver does not ask for it.
 	Pair bool
+
+	// Classic is for Play.
+	Classic *Classic
 
 	Picture Picture // nil for none
 	Sound   Sound   // nil for none

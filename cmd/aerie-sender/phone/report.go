@@ -79,9 +79,13 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) {
-	fmt.Fprintf(w, "receiver   %s (%s/%s), asks for %dx%d at %d\n", r.Receiver.Name, r.Receiver.Model, r.Receiver.Version, r.Receiver.Width, r.Receiver.Height, r.Receiver.MaxFPS)
-	fmt.Fprintf(w, "connected  in %.1f ms, picture's connection after %.1f ms, paired: %v\n", ms(r.Connect), ms(r.SetUp), r.Paired)
-	fmt.Fprintf(w, "picture    %d access units, %.1f MB\n", r.Pictures, float64(r.PictureBytes)/1e6)
+	if r.Receiver.Name != "" {
+		fmt.Fprintf(w, "receiver   %s (%s/%s), asks for %dx%d at %d\n", r.Receiver.Name, r.Receiver.Model, r.Receiver.Version, r.Receiver.Width, r.Receiver.Height, r.Receiver.MaxFPS)
+		fmt.Fprintf(w, "connected  in %.1f ms, picture's connection after %.1f ms, paired: %v\n", ms(r.Connect), ms(r.SetUp), r.Paired)
+		fmt.Fprintf(w, "picture    %d access units, %.1f MB\n", r.Pictures, float64(r.PictureBytes)/1e6)
+	} else {
+		fmt.Fprintf(w, "connected  in %.1f ms\n", ms(r.Connect))
+	}
 	if r.SoundPackets > 0 {
 		fmt.Fprintf(w, "sound      %d packets, %d lost on purpose, %d asked for again, %d sent again\n", r.SoundPackets, r.SoundLost, r.ResendAsked.Value(), r.ResendSent.Value())
 	}
