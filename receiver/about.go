@@ -71,6 +71,20 @@ func histogram(out io.Writer, h *metric.Histogram) {
 	}
 }
 
+// Tally is what became of the pictures so far.
+type Tally struct {
+	Received    uint64
+	Undecodable uint64
+	Stamped     uint64 // in which the stamp of the test pattern was read
+	Gaps        uint64 // frames of the test pattern between those that were missing
+}
+
+// Tally counts pictures.
+func (r *Receiver) Tally() Tally {
+	m := &r.meters
+	return Tally{m.pictures.Value(), m.undecodable.Value(), m.patternSeen.Value(), m.patternGaps.Value()}
+}
+
 // Choice is where picture and sound would go, and why.
 type Choice struct {
 	Picture, PictureWhy string
