@@ -34,6 +34,10 @@ func (r *Receiver) About() About {
 	return a
 }
 
+// HardwareDecoded is how many pictures the hardware has decoded. It costs
+// nothing to ask.
+func (r *Receiver) HardwareDecoded() uint64 { return r.meters.hardwareDecoded.Value() }
+
 // PrintLatency prints what was measured, stage by stage.
 func (r *Receiver) PrintLatency(out io.Writer) {
 	m := &r.meters

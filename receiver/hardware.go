@@ -93,8 +93,9 @@ func (r *Receiver) describeDecoder() string {
 // hardwareSets are parameter sets as the hardware is to see them.
 type hardwareSets struct {
 	annexB        []byte
-	known         [][]byte // the sequence parameter sets as they came
-	width, height int      // coded
+	sps           *h264.SPS // one of them
+	known         [][]byte  // the sequence parameter sets as they came
+	width, height int       // coded
 	references    int
 }
 
@@ -126,6 +127,7 @@ func (h *Hardware) suit(p *mirror.Parameters) (*hardwareSets, error) {
 		if i > 0 && (width != s.width || height != s.height) {
 			return nil, fmt.Errorf("it has pictures of several sizes")
 		}
+		s.sps = sps
 		s.width, s.height, s.references = width, height, max(s.references, int(sps.MaxRefFrames))
 		s.known = append(s.known, nal)
 		if c.SPS[i], err = h264.RewriteZeroReorder(nal); err != nil {
@@ -146,6 +148,7 @@ const typeUnspecified = 0
 // hide takes sequence parameter sets out of an access unit, by making them NAL
 // units of no type: the decoder has them already, rewritten. One that it does
 // not have could be of any kind, so the access unit must not go there: false.
+// Those of extensions are for other profiles.
 func (s *hardwareSets) hide(au []byte) bool {
 	for nal := range h264.LengthPrefixed(au) {
 		switch h264.TypeOf(nal) {
@@ -154,16 +157,12 @@ func (s *hardwareSets) hide(au []byte) bool {
 				return false
 			}
 			nal[0] = typeUnspecified
-		case typeSubsetSPS:
+		case h264.TypeSubsetSPS:
 			nal[0] = typeUnspecified
 		}
 	}
 	return true
 }
-
-// typeSubsetSPS is a sequence parameter set of an extension (annex G and H),
-// which decoders for the common profiles ignore, if all is well.
-const typeSubsetSPS = 15
 
 func (s *hardwareSets) knows(nal []byte) bool {
 	for _, k := range s.known {

@@ -18,10 +18,11 @@ import (
 // where that can be, else in software. The stream is read and decrypted in the
 // decoder's memory, and the display shows the memory that it decodes into.
 //
-// When the hardware fails, software takes over from the last key picture on,
-// without the session noticing; at a later key picture the hardware is tried
-// again. The sender cannot be asked for a key picture: it sends one at the
-// start, and after a change or a pause (reference section 9.3).
+// When the hardware fails, software takes over without the session noticing:
+// from the last key picture on or, where that is long ago, from the newest
+// picture of the hardware. At a later key picture the hardware is tried again.
+// The sender cannot be asked for one: it sends one at the start, and after a
+// change or a pause (reference section 9.3).
 type hardwareSession struct {
 	*kmsSession
 	hardware *Hardware
@@ -97,13 +98,18 @@ func (h *hardwareSession) Picture(mb mirror.Buffer, au *mirror.AccessUnit) {
 		h.toSoftware(mb, au)
 		return
 	}
+	if h.backlog.full(au) {
+		h.backlog.trim(h.stream.outstanding())
+	}
 	h.backlog.add(au)
 	if !h.sets.hide(au.Data) || !h.toHardware(mb, au) {
 		h.s.r.log.Warn("access unit that is not for the hardware decoder", "bytes", len(au.Data))
 		mb.Release()
 		h.retry = h.s.r.now().Add(h.pause)
+		s := h.stream
+		s.save()
 		h.stop()
-		h.replay() // of this one as well
+		h.replay(s, s.outstanding()+1) // of this one as well
 	}
 }
 
@@ -131,7 +137,7 @@ func (h *hardwareSession) change(mb mirror.Buffer, au *mirror.AccessUnit) mirror
 
 // start opens the hardware for the present stream. Without it software goes on.
 func (h *hardwareSession) start(p *mirror.Parameters) {
-	s := &hardwareStream{h: h, colour: p.Colour}
+	s := &hardwareStream{h: h, colour: p.Colour, sets: h.sets}
 	c := v4l2.Config{
 		Device: h.hardware.Device, Codec: uapi.H264, Width: h.sets.width, Height: h.sets.height,
 		Visible:    v4l2.Rect{X: p.SPS.Crop.Left, Y: p.SPS.Crop.Top, W: p.Width, H: p.Height},
