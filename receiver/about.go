@@ -93,6 +93,7 @@ func (r *Receiver) Tally() Tally {
 type Choice struct {
 	Picture, PictureWhy string
 	Decoder             string // of H.264 for a display, and why; "" without one
+	HEVC                string // the same of HEVC
 	Way                 string // that pictures decoded in software take to the display, likewise
 	Sound, SoundWhy     string
 	Limits              board.Limits // what senders would be asked for
@@ -114,7 +115,7 @@ func Choose(cfg *config.Config) (c Choice, err error) {
 	c.Limits = r.limits()
 	if kms, ok := r.video.(*kmsOutput); ok {
 		c.Way = kms.way(c.Limits.Width, c.Limits.Height)
-		c.Decoder = r.describeDecoder()
+		c.Decoder, c.HEVC = r.describeDecoder(), r.describeHEVC()
 	}
 	return c, nil
 }
