@@ -94,9 +94,9 @@ func (r *Receiver) describeDecoder() string {
 	case err != nil:
 		return fmt.Sprintf("H.264 cannot be decoded: %v", err)
 	case h == nil:
-		return fmt.Sprintf("decoded in software: %s", why)
+		return fmt.Sprintf("H.264 in software: %s", why)
 	}
-	return fmt.Sprintf("decoded by %s: %s", &h.Device, why)
+	return fmt.Sprintf("H.264 by %s: %s", &h.Device, why)
 }
 
 // hardwareSets are parameter sets as the hardware is to see them.

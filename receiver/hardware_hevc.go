@@ -33,17 +33,16 @@ func (r *Receiver) findDecoders() (*Hardware, error) {
 	return &both, nil
 }
 
-// describeHEVC says what would decode HEVC, and why; "" where there is nothing
-// but software.
+// describeHEVC says what would decode HEVC.
 func (r *Receiver) describeHEVC() string {
 	dev, err := stateless.Find()
 	switch {
 	case err != nil:
-		return ""
+		return fmt.Sprintf("HEVC in software: %v", err)
 	case !r.cfg.Video.HEVCHardware:
-		return fmt.Sprintf("HEVC decoded in software: there is %v, but video.hevc_hardware is off", &dev)
+		return fmt.Sprintf("HEVC in software: there is %v, but video.hevc_hardware is off", &dev)
 	}
-	return fmt.Sprintf("HEVC decoded by %v: %s", &dev, asked)
+	return fmt.Sprintf("HEVC by %v: %s", &dev, asked)
 }
 
 // suitHEVC is suit for HEVC. Parameter sets go to the device as they are: it is
