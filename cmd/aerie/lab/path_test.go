@@ -173,10 +173,13 @@ func TestLabAllocations(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	n := g.pictures() - from
 	t.Logf("%d allocations for %d pictures, those of the sender, the clock and the control connection included", after.Mallocs-before.Mallocs, n)
-	if n < 300 {
-		t.Errorf("%d pictures in 17 s", n)
+	if n < 900 {
+		t.Errorf("%d pictures in 17 s are too few to tell", n)
 	}
-	if each := float64(after.Mallocs-before.Mallocs) / float64(n); each > 1 {
-		t.Errorf("%.2f allocations for each picture", each)
+	// Timers, the clock's packets and the control connection take about a
+	// hundred a second, however many pictures there are.
+	const idle = 150 * 17
+	if allocations := after.Mallocs - before.Mallocs; allocations > idle {
+		t.Errorf("%d allocations, %d are spent on other things", allocations, idle)
 	}
 }
