@@ -34,6 +34,10 @@ func (r *Receiver) About() About {
 	return a
 }
 
+// HardwareDecoded is how many pictures the hardware has decoded. It costs
+// nothing to ask.
+func (r *Receiver) HardwareDecoded() uint64 { return r.meters.hardwareDecoded.Value() }
+
 // PrintLatency prints what was measured, stage by stage.
 func (r *Receiver) PrintLatency(out io.Writer) {
 	m := &r.meters
@@ -88,7 +92,9 @@ func (r *Receiver) Tally() Tally {
 // Choice is where picture and sound would go, and why.
 type Choice struct {
 	Picture, PictureWhy string
-	Way                 string // that decoded pictures take to the display; "" if they take none
+	Decoder             string // of H.264 for a display, and why; "" without one
+	HEVC                string // the same of HEVC
+	Way                 string // that pictures decoded in software take to the display, likewise
 	Sound, SoundWhy     string
 	Limits              board.Limits // what senders would be asked for
 }
@@ -109,6 +115,7 @@ func Choose(cfg *config.Config) (c Choice, err error) {
 	c.Limits = r.limits()
 	if kms, ok := r.video.(*kmsOutput); ok {
 		c.Way = kms.way(c.Limits.Width, c.Limits.Height)
+		c.Decoder, c.HEVC = r.describeDecoder(), r.describeHEVC()
 	}
 	return c, nil
 }

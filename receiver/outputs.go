@@ -27,6 +27,7 @@ func (r *Receiver) openOutputs(measure bool) error {
 		return fmt.Errorf("audio output %v: %w", a, err)
 	}
 	r.defer_(func() { r.audio.close() })
+	r.page, _ = r.video.(*pageOutput)
 	_, shows := r.video.(*kmsOutput)
 	if measure && !shows {
 		r.video = measuring{r.video}

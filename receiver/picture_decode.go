@@ -46,6 +46,7 @@ type decoded struct {
 	sent    clock.Time // to the decoder
 	ready   clock.Time
 	behind  bool // newer pictures wait to be decoded
+	hidden  bool // not to be shown
 	colour  h264.Colour
 }
 
@@ -117,13 +118,16 @@ func (d *decoding) Buffer(n int) (mirror.Buffer, error) {
 }
 
 // Picture gives an access unit to the decoder.
-func (d *decoding) Picture(mb mirror.Buffer, au *mirror.AccessUnit) {
+func (d *decoding) Picture(mb mirror.Buffer, au *mirror.AccessUnit) { d.feed(mb, au, false) }
+
+// feed is Picture for what another decoder has shown already, if hidden.
+func (d *decoding) feed(mb mirror.Buffer, au *mirror.AccessUnit, hidden bool) {
 	b, ok := mb.(*inputBuffer)
 	if !ok || h264.ToAnnexB(au.Data) != nil {
 		mb.Release() // the stream has checked the lengths
 		return
 	}
-	j := job{b: b, au: au.Data, hevc: au.Parameters.HEVC, meta: decoded{stamp: au.Time, arrived: au.Arrived, colour: au.Parameters.Colour}}
+	j := job{b: b, au: au.Data, hevc: au.Parameters.HEVC, meta: decoded{stamp: au.Time, arrived: au.Arrived, colour: au.Parameters.Colour, hidden: hidden}}
 	if au.New {
 		j.sets = au.Parameters.AnnexB
 	}

@@ -23,6 +23,8 @@ type kmsOutput struct {
 	why     string
 	measure bool
 
+	hardware *Hardware // decoder, nil for none
+
 	generation atomic.Uint64 // of surfaces
 	stop       context.CancelFunc
 	done       sync.WaitGroup
@@ -36,12 +38,16 @@ type kmsOutput struct {
 // newKMSOutput opens the display. The error says why there is none.
 func newKMSOutput(r *Receiver, measure bool, why string) (*kmsOutput, error) {
 	o := &kmsOutput{r: r, why: why, measure: measure, redraw: make(chan struct{}, 1)}
+	var err error
+	if o.hardware, err = r.findDecoders(); err != nil {
+		return nil, err
+	}
+	r.machine.hardware = o.hardware != nil
 	v := &r.cfg.Video
 	options := drm.Options{Connector: v.Connector, Mode: v.Mode, Flipped: o.flipped, Released: o.released, Changed: o.changed}
 	if v.Rotate == 180 {
 		options.Rotation = drm.UpsideDown
 	}
-	var err error
 	if o.display, err = drm.Open(options); err != nil {
 		return nil, err
 	}
@@ -98,6 +104,11 @@ func (o *kmsOutput) open(ctx context.Context, s *streams) (videoSession, error) 
 	o.mu.Lock()
 	o.session = k
 	o.mu.Unlock()
+	by := "software"
+	s.decoder.Store(&by)
+	if o.hardware != nil {
+		return newHardwareSession(ctx, k, o.hardware), nil
+	}
 	return k, nil
 }
 
@@ -155,7 +166,8 @@ type kmsPicture struct {
 	frame *codec.Frame
 	due   clock.Time
 	onScreen
-	shown bool // the display has it
+	shown bool            // the display has it
+	hard  hardwarePicture // instead of frame, of a hardware decoder
 }
 
 // onScreen is what there is to know of a picture when it appears.
@@ -202,23 +214,48 @@ func (k *kmsSession) Picture(b mirror.Buffer, au *mirror.AccessUnit) {
 	k.decoding.Picture(b, au)
 }
 
+// feed is Picture for what has been shown already, if hidden.
+func (k *kmsSession) feed(b mirror.Buffer, au *mirror.AccessUnit, hidden bool) {
+	if au.New {
+		k.memory.expect(au.Parameters.Width, au.Parameters.Height)
+	}
+	k.decoding.feed(b, au, hidden)
+}
+
 // decoded takes a picture from the decoder and notes when it is due.
 func (k *kmsSession) decoded(f *codec.Frame, m *decoded) {
-	est := k.s.clock.Estimate()
-	stamped := est.ToLocal(m.stamp)
-	k.s.pictureDelay.Ready(stamped, m.ready)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.slots) == 0 {
-		k.s.r.meters.skipped.Inc()
+	if m.hidden {
 		return
 	}
-	p := k.slots[len(k.slots)-1]
-	k.slots = k.slots[:len(k.slots)-1]
-	f.Move(p.frame)
-	p.meta = *m
+	est := k.s.clock.Estimate()
+	k.s.pictureDelay.Ready(est.ToLocal(m.stamp), m.ready)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p := k.slot(); p != nil {
+		f.Move(p.frame)
+		p.meta = *m
+		k.wait(p)
+	}
+}
+
+// slot returns a place for a picture, nil if all are in use; k.mu is held.
+func (k *kmsSession) slot() *kmsPicture {
+	n := len(k.slots)
+	if n == 0 {
+		k.s.r.meters.skipped.Inc()
+		return nil
+	}
+	p := k.slots[n-1]
+	k.slots = k.slots[:n-1]
+	return p
+}
+
+// wait has a picture wait until it is due; k.mu is held.
+func (k *kmsSession) wait(p *kmsPicture) {
+	m := &p.meta
+	est := k.s.clock.Estimate()
 	// A clock that is wrong must not hold the picture for long.
-	p.due = min(max(stamped.Add(k.s.delay()), m.ready), m.ready.Add(k.longest()))
+	p.due = min(max(est.ToLocal(m.stamp).Add(k.s.delay()), m.ready), m.ready.Add(k.longest()))
 	k.pictures.Push(p, p.due.Add(-k.interval()/2))
 	select {
 	case k.wake <- struct{}{}:
@@ -241,6 +278,7 @@ func (k *kmsSession) interval() time.Duration {
 // recycle takes back a picture that is not shown any more; k.mu is held.
 func (k *kmsSession) recycle(p *kmsPicture) {
 	p.frame.Release()
+	p.hard.release()
 	k.slots = append(k.slots, p)
 }
 

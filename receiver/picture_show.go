@@ -11,6 +11,9 @@ import (
 // put shows a picture: from where it was decoded, if the display can read it
 // there, else from a copy. kept says that the display has the picture itself.
 func (k *kmsSession) put(p *kmsPicture) (kept bool) {
+	if p.hard.from != nil {
+		return k.scan(p)
+	}
 	if k.o.measure {
 		p.stamp, p.stamped = readStamp(p.frame)
 	}

@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"aerie/drm"
 	"aerie/hw/board"
 	"aerie/receiver/clock"
 	"aerie/receiver/config"
@@ -41,6 +42,10 @@ type Options struct {
 	// Measure decodes what is passed through as well, to read the stamps of
 	// the test pattern.
 	Measure bool
+	// Hardware is the decoder to use instead of the machine's own, and
+	// Display is told of the display that was opened; both are for tests.
+	Hardware *Hardware
+	Display  func(*drm.Display)
 }
 
 // Receiver is one AirPlay receiver.
@@ -57,7 +62,9 @@ type Receiver struct {
 	server    *session.Server
 	video     videoOutput
 	audio     audioOutput
+	page      *pageOutput // the video output, if that is the pages
 	gate      soundGate
+	hardware  *Hardware // nil: what the machine has
 	meters    meters
 	pin       pinBoard
 	playing   playing
@@ -81,7 +88,7 @@ type Receiver struct {
 // New opens what the receiver needs before it can be found: its identity, its
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (r *Receiver, err error) {
-	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now()}
+	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware}
 	r.machine.board = board.Read("/")
 	defer func() {
 		if err != nil {
@@ -105,6 +112,9 @@ func New(o Options) (r *Receiver, err error) {
 	}
 	l := r.limits()
 	r.log.Info("machine", "board", r.machine.board, "width", l.Width, "height", l.Height, "fps", l.FPS, "threads", l.Threads, "because", l.Reason)
+	if kms, ok := r.video.(*kmsOutput); ok && o.Display != nil {
+		o.Display(kms.display)
+	}
 	if r.control, err = r.listen(); err != nil {
 		return nil, err
 	}

@@ -99,6 +99,7 @@ func (p *playing) image() (mediaType string, image []byte) {
 // register names the metrics for Prometheus.
 func (r *Receiver) register() {
 	m, set := &r.meters, &r.web.metrics
+	registerProcess(set)
 	set.GaugeFunc("aerie_uptime_seconds", "Time since the receiver started.", func() float64 { return r.now().Sub(r.began).Seconds() })
 	set.GaugeFunc("aerie_session_active", "Whether a sender has the stage.", func() float64 {
 		if r.current.Load() != nil {
@@ -112,6 +113,8 @@ func (r *Receiver) register() {
 	set.Counter("aerie_pictures_total", "Access units received.", &m.pictures)
 	set.Counter("aerie_picture_bytes_total", "Bytes of access units received.", &m.pictureBytes)
 	set.Counter("aerie_pictures_decoded_total", "Pictures decoded in software.", &m.decoded)
+	set.Counter("aerie_pictures_decoded_in_hardware_total", "Pictures decoded by the hardware.", &m.hardwareDecoded)
+	set.Counter("aerie_hardware_decoder_failures_total", "Times that software had to do instead of the hardware decoder.", &m.hardwareFailed)
 	set.Counter("aerie_pictures_undecodable_total", "Errors of the decoder.", &m.undecodable)
 	set.Counter("aerie_pictures_corrupt_total", "Pictures with parts made up by the decoder.", &m.corrupt)
 	set.Counter("aerie_pictures_shown_total", "Pictures that appeared on the display.", &m.shown)
@@ -181,6 +184,10 @@ func (s *streams) describe(out *status.Snapshot) {
 			if how := s.path.Load(); how != nil {
 				out.Picture.Path = *how
 			}
+			if by := s.decoder.Load(); by != nil {
+				out.Picture.Decoder = *by
+			}
+			out.Picture.Copied = m.PixelsCopied.Value()
 		}
 	}
 	if sound != nil {
@@ -202,7 +209,7 @@ func (s *streams) describe(out *status.Snapshot) {
 }
 
 func (a *soundStream) describe() *status.Sound {
-	f, c := a.ports.Stream.Format, &a.ports.Stream.Counts
+	f, c := a.track.Stream.Format, &a.track.Stream.Counts
 	out := &status.Sound{Codec: f.Codec.String(), SampleRate: f.Rate, Channels: f.Channels,
 		Received: c.Received.Value() - c.Copies.Value(), Lost: c.Lost.Value(), Recovered: c.Recovered.Value(), Concealed: a.track.Concealed.Value() / uint64(f.Frames)}
 	if a.sound != nil {

@@ -1,5 +1,6 @@
-// Package audio receives realtime sound: stream type 96 over UDP, encrypted
-// by AES-CBC per packet or not at all (reference sections 8, 11).
+// Package audio receives realtime sound: stream type 96 over UDP, and that of
+// classic senders, which may come over TCP (Pipe); encrypted by AES-CBC per
+// packet or not at all (reference sections 8, 11, 14).
 //
 // A Stream takes packets from the network, drops copies, decrypts, puts them
 // in order, asks for lost ones again, and keeps the sync packets that say
@@ -13,8 +14,9 @@
 // Proof: packet_test.go (captured packets), queue_test.go (a model of order,
 // copies, wrap-around and loss against a simple list; zero allocations),
 // stream_test.go (a sender over loopback with loss, reordering and answered or
-// ignored resend requests), conceal_test.go (no click above -40 dBFS), and
-// fuzz targets for both ports.
+// ignored resend requests), pipe_test.go (a sender over TCP), anchor_test.go
+// (senders whose sync packets tremble, drift and leap), conceal_test.go (no click above -40 dBFS), and
+// fuzz targets for the ports and the connection.
 package audio
 
 import "fmt"
@@ -70,6 +72,16 @@ var formats = map[int]Format{
 // usual is what a codec means when audioFormat is not told.
 var usual = map[Codec]int{PCM: 11, ALAC: 18, AACLC: 22, AACELD: 24}
 
+// MaxPayload is the room that a payload needs: that of a datagram, or more for
+// packets that come over TCP.
+func (f Format) MaxPayload() int {
+	const header = 64 // of ALAC, and what the cipher of newer senders appends
+	if f.Codec == PCM || f.Codec == ALAC {
+		return max(MaxPacket, f.Frames*f.Channels*f.Bits/8+header)
+	}
+	return MaxPacket
+}
+
 // MaxFrames is the largest number of frames in a packet that is accepted.
 const MaxFrames = 4096
 
@@ -92,6 +104,17 @@ func ParseFormat(ct int, audioFormat uint64, spf, rate int) (Format, error) {
 		return Format{}, fmt.Errorf("audio: codec %d is not known", ct)
 	}
 	return formats[bit].with(spf, rate)
+}
+
+// AudioFormat returns the bit of "audioFormat" that stands for the format, 0
+// if none does.
+func (f Format) AudioFormat() uint64 {
+	for bit, known := range formats {
+		if known.Frames = f.Frames; known == f {
+			return 1 << bit
+		}
+	}
+	return 0
 }
 
 func (f Format) with(spf, rate int) (Format, error) {

@@ -17,9 +17,10 @@ const (
 
 const (
 	headerSize = 12
-	// MaxPacket is the largest datagram taken; senders keep below the 1500
-	// bytes of an Ethernet frame.
-	MaxPacket = 2048
+	// MaxPacket is the largest datagram taken: a resend reply with 352 frames
+	// of 24 bits, which ALAC could not compress either. Others keep below the
+	// 1500 bytes of Ethernet.
+	MaxPacket = 2304
 )
 
 // Data is one packet of sound as it came.
@@ -64,13 +65,21 @@ func silent(payload []byte) bool {
 
 // Sync says when a frame is to be heard.
 type Sync struct {
-	First  bool
-	RTP    uint32       // this frame is heard
-	At     clock.Remote // at this instant of the sender's clock
-	Newest uint32       // the frame that is sent about now
+	First bool
+	// Relaxed leaves to a classic receiver what it takes on top: the latency
+	// that its answer to RECORD told.
+	Relaxed bool
+	RTP     uint32       // this frame is heard
+	At      clock.Remote // at this instant of the sender's clock
+	Newest  uint32       // the frame that is sent about now
 }
 
-const syncSize = 20
+const (
+	syncSize = 20
+	// The fourth byte tells the kinds of sync packets apart.
+	strictSync  = 4
+	relaxedSync = 7
+)
 
 // ParseSync parses a sync packet of the control port.
 func ParseSync(b []byte) (s Sync, ok bool) {
@@ -78,6 +87,7 @@ func ParseSync(b []byte) (s Sync, ok bool) {
 		return s, false
 	}
 	s.First = b[0]&0x10 != 0
+	s.Relaxed = b[3] == relaxedSync
 	s.RTP = binary.BigEndian.Uint32(b[4:])
 	s.At = clock.FromNTP(binary.BigEndian.Uint64(b[8:]))
 	s.Newest = binary.BigEndian.Uint32(b[16:])
@@ -90,7 +100,11 @@ func (s *Sync) AppendTo(b []byte) []byte {
 	if s.First {
 		first |= 0x10
 	}
-	b = append(b, first, 0x80|typeSync, 0, 4)
+	kind := byte(strictSync)
+	if s.Relaxed {
+		kind = relaxedSync
+	}
+	b = append(b, first, 0x80|typeSync, 0, kind)
 	b = binary.BigEndian.AppendUint32(b, s.RTP)
 	b = binary.BigEndian.AppendUint64(b, s.At.NTP())
 	return binary.BigEndian.AppendUint32(b, s.Newest)

@@ -32,7 +32,7 @@ type Track struct {
 	started   bool
 	epoch     int
 	mute      int // packets still to be muted after a start
-	packet    [MaxPacket]byte
+	packet    []byte
 	pcm       []float32
 }
 
@@ -41,8 +41,9 @@ func NewTrack(s *Stream, d Decoder) *Track {
 	ch := s.Format.Channels
 	return &Track{
 		Stream: s, decoder: d, concealer: NewConcealer(s.Format.Rate, ch), channels: ch,
-		ring: make([]float32, trackFrames*ch),
-		pcm:  make([]float32, MaxFrames*ch),
+		ring:   make([]float32, trackFrames*ch),
+		pcm:    make([]float32, MaxFrames*ch),
+		packet: make([]byte, s.Format.MaxPayload()),
 	}
 }
 
@@ -73,7 +74,7 @@ func (t *Track) advance(to int64) {
 		t.started = false
 	}
 	for !t.started || t.end < to {
-		p, state := t.Stream.Next(t.packet[:])
+		p, state := t.Stream.Next(t.packet)
 		if p.Epoch != t.epoch {
 			t.restart(p.Epoch)
 		}

@@ -40,16 +40,18 @@ type Config struct {
 	} `toml:"access"`
 
 	Video struct {
-		Output    string `toml:"output"`
-		Size      string `toml:"size"`
-		FPS       int    `toml:"fps"`
-		HEVC      bool   `toml:"hevc"`
-		Overscan  bool   `toml:"overscan"`
-		Threads   int    `toml:"threads"`
-		MaxDelay  int    `toml:"max_delay"`
-		Connector string `toml:"connector"`
-		Mode      string `toml:"mode"`
-		Rotate    int    `toml:"rotate"`
+		Output       string `toml:"output"`
+		Size         string `toml:"size"`
+		FPS          int    `toml:"fps"`
+		HEVC         bool   `toml:"hevc"`
+		HEVCHardware bool   `toml:"hevc_hardware"`
+		Overscan     bool   `toml:"overscan"`
+		Decoder      string `toml:"decoder"`
+		Threads      int    `toml:"threads"`
+		MaxDelay     int    `toml:"max_delay"`
+		Connector    string `toml:"connector"`
+		Mode         string `toml:"mode"`
+		Rotate       int    `toml:"rotate"`
 	} `toml:"video"`
 
 	Audio struct {
@@ -74,6 +76,7 @@ func Default() *Config {
 	c.Access.PIN = "off"
 	c.Video.Output = "auto"
 	c.Video.Size = "auto"
+	c.Video.Decoder = "auto"
 	c.Video.MaxDelay = 250
 	c.Audio.Output = "auto"
 	c.Audio.Curve = "flat"
@@ -101,7 +104,7 @@ func (c *Config) Settings() []Setting {
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
 
 		{"network.port", "port", "N", "TCP port of the receiver. 0: any free one.", &n.Port, func() error { return within(n.Port, 0, 65535) }},
-		{"network.media_ports", "media-ports", "N", "First of three ports for picture, sound and clock (TCP N, UDP N to N+2), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
+		{"network.media_ports", "media-ports", "N", "First of three ports for picture, sound and clock (TCP N and N+1, UDP N to N+2), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
 		{"network.interface", "interface", "IFACE", "Announce and accept on this network interface only. Empty: all.", &n.Interface, nil},
 		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
 		{"network.discovery", "discovery", "", "Announce the receiver by multicast DNS.", &n.Discovery, nil},
@@ -116,7 +119,9 @@ func (c *Config) Settings() []Setting {
 		{"video.size", "size", "auto|WxH", "The largest picture asked of senders. auto: what the machine can decode and show, 1920x1080 at most.", &v.Size, func() error { return checkSize(v.Size) }},
 		{"video.fps", "fps", "N", "The most pictures a second asked of senders. 0: as many as the machine can decode and show, 60 at most.", &v.FPS, func() error { return within(v.FPS, 0, 120) }},
 		{"video.hevc", "hevc", "", "Offer HEVC, with which senders mirror in up to 4K.", &v.HEVC, nil},
+		{"video.hevc_hardware", "", "", "Decode HEVC with the hardware of a Raspberry Pi 4 or 5, for a display that is driven directly. Off, because no board has run it yet; software takes over if it fails.", &v.HEVCHardware, nil},
 		{"video.overscan", "overscan", "", "Tell senders that the display cuts off the edges of the picture.", &v.Overscan, nil},
+		{"video.decoder", "decoder", "auto|hardware|software", "What decodes H.264 for a display that is driven directly. auto: the machine's hardware decoder if it has one, and software when that fails. hardware: the same, but do not start without one.", &v.Decoder, func() error { return oneOf(v.Decoder, "auto", "hardware", "software") }},
 		{"video.threads", "threads", "N", "Threads of the software decoder. Every one beyond the first delays the picture by a frame. 0: as few as the machine needs.", &v.Threads, func() error { return within(v.Threads, 0, 16) }},
 		{"video.max_delay", "max-delay", "MS", "The longest that picture and sound are held back to make up for the network, in milliseconds.", &v.MaxDelay, func() error { return within(v.MaxDelay, 0, 2000) }},
 		{"video.connector", "connector", "NAME", "Which output of the graphics card to use, such as HDMI-A-1. Empty: the first with a display.", &v.Connector, nil},

@@ -3,6 +3,8 @@ package transcript
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -143,10 +145,12 @@ func head(b []byte) []byte {
 	return nil
 }
 
+// dict takes the keys in their order, so that the same conversation gets the
+// same pseudonyms whenever it is held.
 func (r *redactor) dict(m map[string]any) map[string]any {
 	out := make(map[string]any, len(m))
-	for k, v := range m {
-		out[k] = r.value(k, v)
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out[k] = r.value(k, m[k])
 	}
 	return out
 }

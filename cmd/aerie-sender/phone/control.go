@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -16,7 +17,6 @@ import (
 	"aerie/receiver/fairplay/replay"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
-	"aerie/receiver/pairing/keystore"
 	"aerie/receiver/rtsp"
 )
 
@@ -26,6 +26,8 @@ type control struct {
 	mu   sync.Mutex // one request at a time
 	seq  int
 	url  string
+	// agent is what it calls itself.
+	agent string
 }
 
 func dial(ctx context.Context, address string) (*control, error) {
@@ -38,7 +40,8 @@ func dial(ctx context.Context, address string) (*control, error) {
 	return &control{
 		conn: rtsp.NewConn(c, rtsp.DefaultLimits, rtsp.Timeouts{Idle: 10 * time.Second, Message: 10 * time.Second, Write: 5 * time.Second}),
 		// As phones do, without brackets around IPv6.
-		url: fmt.Sprintf("rtsp://%s/%d", host, clock.Now()),
+		url:   fmt.Sprintf("rtsp://%s/%d", host, clock.Now()),
+		agent: "AirPlay/670.6.2",
 	}, nil
 }
 
@@ -74,7 +77,7 @@ func (c *control) try(method, target, contentType string, body []byte, fields ..
 	q.Header.Add("CSeq", fmt.Sprint(c.seq))
 	q.Header.Add("DACP-ID", "AE21E00000000001")
 	q.Header.Add("Active-Remote", "2126970")
-	q.Header.Add("User-Agent", "AirPlay/670.6.2")
+	q.Header.Add("User-Agent", c.agent)
 	if contentType != "" {
 		q.Header.Add("Content-Type", contentType)
 	}
@@ -123,11 +126,13 @@ func (p *Phone) pair() error {
 		p.o.Identity = key
 	}
 	i := pairing.NewInitiator(p.o.Identity, p.o.Device)
-	if key := p.report.Receiver.PublicKey; len(key) == ed25519.PublicKeySize {
-		i.Trust(keystore.Key(key))
-	}
 	if _, err := p.setupPairing(i); err != nil {
 		return err
+	}
+	// Phones learn the key here, whatever was announced: receivers that announce
+	// a constant are common.
+	if key, _ := i.Receiver(); len(p.report.Receiver.PublicKey) > 0 && !bytes.Equal(key[:], p.report.Receiver.PublicKey) {
+		p.report.Notes = append(p.report.Notes, fmt.Sprintf("the receiver announces the key %x and pairs with %x", p.report.Receiver.PublicKey, key))
 	}
 	err := p.verify(i)
 	var status *errStatus
@@ -264,9 +269,6 @@ func (p *Phone) setup() error {
 		SourceVersion: "670.6.2", SessionUUID: "00000000-0000-4000-8000-0000AE21E001", ScreenMirroring: p.o.Picture != nil,
 	}}
 	_, err = p.setupWith(s.Encode())
-	if err != nil {
-		timing.Close()
-	}
 	return err
 }
 

@@ -1,20 +1,23 @@
 // Package phone plays the sender: it mirrors the test pattern or a clip, with
 // sound, to any AirPlay receiver that takes legacy mirroring, as an iPhone
-// does, and measures what it sees from its side.
+// does, or plays sound alone, as iTunes did, and measures what it sees from its
+// side.
 //
 // Its half of FairPlay replays a recorded exchange (package fairplay/replay);
 // everything else is made anew for each session. It can also do what phones do
 // not do on purpose: lose and reorder sound, drift, be silent, turn round.
 //
-// Proof: the tests of cmd/aerie mirror with it to the receiver; phone_test.go
-// holds what it sends to the wire formats without one.
+// Proof: the tests of cmd/aerie mirror with it to the receiver. Without one,
+// phone_test.go holds what it sends to the wire formats and its partner to
+// refusing, vanishing and talking rubbish at every step; sound_test.go counts
+// what is lost, reordered, doubled and sent again; clip_test.go reads clips,
+// hostile ones too (FuzzClip).
 package phone
 
 import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -35,6 +38,9 @@ type Options struct {
 	Password string
 	// Pair makes it pair even where the receiver does not ask for it.
 	Pair bool
+
+	// Classic is for Play.
+	Classic *Classic
 
 	Picture Picture // nil for none
 	Sound   Sound   // nil for none
@@ -61,8 +67,6 @@ type Options struct {
 	// round, again and again; 0 is never.
 	PauseEvery  time.Duration
 	RotateEvery time.Duration
-
-	Log *slog.Logger
 }
 
 // Phone is one session.
@@ -105,6 +109,14 @@ func (p *Phone) run(ctx context.Context) error {
 	}
 	defer c.close()
 	p.control = c
+	// While the streams run, the end of the context ends in a TEARDOWN;
+	// before that there is nothing to tear down.
+	stop := context.AfterFunc(ctx, c.close)
+	defer func() {
+		if p.timing != nil {
+			p.timing.Close()
+		}
+	}()
 	if p.o.Device == "" {
 		p.o.Device = "02:AE:21:E0:00:01"
 	}
@@ -118,11 +130,16 @@ func (p *Phone) run(ctx context.Context) error {
 		{"info", p.info}, {"pairing", p.pair}, {"FairPlay", p.fairplay}, {"SETUP", p.setup}, {"volume", p.volume}, {"RECORD", p.record},
 	} {
 		if err := step.do(); err != nil {
+			if ctx.Err() != nil {
+				err = ctx.Err() // the answer to it is none
+			}
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
+	if !stop() {
+		return ctx.Err()
+	}
 	p.report.Connect = clock.Now().Sub(began)
-	defer p.timing.Close()
 	if err := p.stream(ctx, began); err != nil {
 		return err // what is broken cannot be torn down
 	}

@@ -104,7 +104,7 @@ type soundStream struct {
 	p       *Phone
 	src     Sound
 	f       audio.Format
-	data    *net.UDPConn
+	data    net.Conn
 	control *net.UDPConn
 	to      *net.UDPAddr // the receiver's control port
 	begin   clock.Time
@@ -113,6 +113,10 @@ type soundStream struct {
 	base    uint32 // RTP time stamp of pattern time zero
 	first   uint16 // sequence number of the first packet
 	copies  int
+	lead    int // frames that sound is sent ahead of its time
+	// Classic senders leave part of the latency to the receiver, and may send
+	// over TCP.
+	relaxed, interleaved bool
 
 	mu   sync.Mutex
 	kept [keptPackets][]byte
@@ -122,16 +126,15 @@ type soundStream struct {
 
 // openSound sets up the stream.
 func (p *Phone) openSound(begin clock.Time) (*soundStream, error) {
-	a := &soundStream{p: p, src: p.o.Sound, f: p.o.Sound.Format(), begin: begin, cipher: audio.NewCipher(p.key, p.iv)}
-	a.rng = rand.New(rand.NewPCG(p.o.Seed, 1))
-	a.base, a.first = a.rng.Uint32(), uint16(a.rng.Uint32())
+	a := p.newSound(begin)
+	a.cipher = audio.NewCipher(p.key, p.iv)
 	var err error
 	if a.control, err = net.ListenUDP("udp", &net.UDPAddr{IP: p.local}); err != nil {
 		return nil, err
 	}
 	s := message.StreamSetup{Type: message.StreamAudio, CompressionType: int(a.f.Codec), SamplesPerFrame: a.f.Frames, SampleRate: a.f.Rate,
 		AudioMode: "default", ControlPort: a.control.LocalAddr().(*net.UDPAddr).Port, LatencyMin: 11025, LatencyMax: 88200, IsMedia: true, UsingScreen: true,
-		AudioFormat: map[audio.Codec]uint64{audio.PCM: 0x800, audio.ALAC: 0x40000, audio.AACLC: 0x400000, audio.AACELD: 0x1000000}[a.f.Codec]}
+		AudioFormat: a.f.AudioFormat()}
 	a.copies = 1
 	if a.f.Codec == audio.AACELD {
 		s.RedundantAudio, a.copies = 2, 3
@@ -141,19 +144,38 @@ func (p *Phone) openSound(begin clock.Time) (*soundStream, error) {
 		a.control.Close()
 		return nil, err
 	}
-	host, _, _ := net.SplitHostPort(p.control.conn.RemoteAddr().String())
-	remote, err := net.ResolveUDPAddr("udp", net.JoinHostPort(host, strconv.Itoa(r.DataPort)))
-	if err == nil {
-		a.data, err = net.DialUDP("udp", &net.UDPAddr{IP: p.local}, remote)
-	}
-	if err == nil {
-		a.to, err = net.ResolveUDPAddr("udp", net.JoinHostPort(host, strconv.Itoa(r.ControlPort)))
-	}
-	if err != nil {
+	if err := a.connect(r.DataPort, r.ControlPort); err != nil {
 		a.control.Close()
 		return nil, err
 	}
 	return a, nil
+}
+
+// newSound makes a stream that is not connected yet.
+func (p *Phone) newSound(begin clock.Time) *soundStream {
+	a := &soundStream{p: p, src: p.o.Sound, f: p.o.Sound.Format(), begin: begin, lead: soundLead}
+	a.rng = rand.New(rand.NewPCG(p.o.Seed, 1))
+	a.base, a.first = a.rng.Uint32(), uint16(a.rng.Uint32())
+	return a
+}
+
+// connect connects to the ports of the receiver.
+func (a *soundStream) connect(data, control int) error {
+	host, _, _ := net.SplitHostPort(a.p.control.conn.RemoteAddr().String())
+	remote, err := net.ResolveUDPAddr("udp", net.JoinHostPort(host, strconv.Itoa(data)))
+	if err != nil {
+		return err
+	}
+	if a.to, err = net.ResolveUDPAddr("udp", net.JoinHostPort(host, strconv.Itoa(control))); err != nil {
+		return err
+	}
+	a.data, err = net.DialUDP("udp", &net.UDPAddr{IP: a.p.local}, remote)
+	return err
+}
+
+// leadTime is by how much sound is sent ahead of its time.
+func (a *soundStream) leadTime() time.Duration {
+	return time.Duration(a.lead) * time.Second / time.Duration(a.f.Rate)
 }
 
 func (a *soundStream) run(ctx context.Context) error {
@@ -163,13 +185,13 @@ func (a *soundStream) run(ctx context.Context) error {
 	synced := clock.Time(0)
 	period := time.Duration(a.f.Frames) * time.Second / time.Duration(a.f.Rate)
 	for i := 0; ; i++ {
-		// Packet i holds pattern time from i*frames on, and leaves soundLead
+		// Packet i holds pattern time from i*frames on, and leaves so far
 		// before that is heard.
-		at := a.begin.Add(time.Duration(i)*period - time.Duration(soundLead)*time.Second/time.Duration(a.f.Rate))
+		at := a.begin.Add(time.Duration(i)*period - a.leadTime())
 		if !wait(ctx, at) {
 			return nil
 		}
-		if now := clock.Now(); synced == 0 || now.Sub(synced) >= time.Second {
+		if now := clock.Now(); !a.interleaved && (synced == 0 || now.Sub(synced) >= time.Second) {
 			if err := a.sync(now, synced == 0); err != nil {
 				return err
 			}
@@ -190,7 +212,7 @@ func (a *soundStream) sync(now clock.Time, first bool) error {
 	frame := int64(now.Sub(a.begin)) * int64(a.f.Rate) / int64(time.Second)
 	// The instant of exactly that frame.
 	at := a.begin.Add(time.Duration(frame) * time.Second / time.Duration(a.f.Rate))
-	s := audio.Sync{First: first, RTP: a.rtp(frame), At: a.p.at(at), Newest: a.rtp(frame + soundLead)}
+	s := audio.Sync{First: first, Relaxed: a.relaxed, RTP: a.rtp(frame), At: a.p.at(at), Newest: a.rtp(frame + int64(a.lead))}
 	_, err := a.control.WriteToUDP(s.AppendTo(nil), a.to)
 	return err
 }
@@ -237,6 +259,9 @@ func (a *soundStream) send(i int) error {
 
 func (a *soundStream) write(b []byte) error {
 	a.p.report.SoundPackets++
+	if a.interleaved {
+		b = append([]byte{'$', 0, byte(len(b) >> 8), byte(len(b))}, b...)
+	}
 	_, err := a.data.Write(b)
 	return err
 }
