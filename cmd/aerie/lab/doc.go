@@ -4,7 +4,8 @@
 // only.
 //
 // Proof: plug_test.go unplugs the display fifty times in mid-stream and counts
-// what is held; path_test.go compares what is on the screen with what was sent,
-// and counts the pixels copied on each way, and the allocations; sync_test.go
-// measures picture and sound against each other, both on the kernel's clock.
+// what is held, and starts without a display; path_test.go compares the screen's
+// checksum on each way from the decoder and counts the pixels copied;
+// alloc_test.go counts allocations; sync_test.go measures picture and sound
+// against each other, both on the kernel's clock.
 package lab
