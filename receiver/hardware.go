@@ -3,18 +3,27 @@ package receiver
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"aerie/hw/v4l2"
+	"aerie/hw/v4l2/stateless"
 	"aerie/hw/v4l2/uapi"
 	"aerie/receiver/codec/h264"
+	"aerie/receiver/codec/hevc"
 	"aerie/receiver/mirror"
 )
 
-// Hardware is a hardware decoder for H.264.
+// Hardware is a hardware decoder for H.264, without a path if there is none, and
+// one for HEVC.
 type Hardware struct {
 	Device v4l2.Device
 	// Open opens it for one stream; nil is v4l2.Open.
 	Open func(v4l2.Config) (HardwareDecoder, error)
+	// HEVC decodes HEVC, nil: nothing does.
+	HEVC *stateless.Device
+	// Stall is how long a decoder may take without giving a picture; 0 leaves
+	// it to the decoder.
+	Stall time.Duration
 }
 
 // HardwareDecoder is one stream on a hardware decoder; see v4l2.Decoder.
@@ -85,9 +94,9 @@ func (r *Receiver) describeDecoder() string {
 	case err != nil:
 		return fmt.Sprintf("H.264 cannot be decoded: %v", err)
 	case h == nil:
-		return fmt.Sprintf("decoded in software: %s", why)
+		return fmt.Sprintf("H.264 in software: %s", why)
 	}
-	return fmt.Sprintf("decoded by %s: %s", &h.Device, why)
+	return fmt.Sprintf("H.264 by %s: %s", &h.Device, why)
 }
 
 // hardwareSets are parameter sets as the hardware is to see them.
@@ -97,6 +106,7 @@ type hardwareSets struct {
 	known         [][]byte  // the sequence parameter sets as they came
 	width, height int       // coded
 	references    int
+	hevc          *hevc.SPS // of HEVC
 }
 
 // suit tells whether a stream may go to the hardware, and rewrites its
@@ -105,7 +115,10 @@ type hardwareSets struct {
 // wedged by it until the next boot (hardware reference section 1.2).
 func (h *Hardware) suit(p *mirror.Parameters) (*hardwareSets, error) {
 	if p.HEVC {
-		return nil, fmt.Errorf("it is HEVC")
+		return h.suitHEVC(p)
+	}
+	if h.Device.Path == "" {
+		return nil, v4l2.ErrNoDecoder
 	}
 	c, err := h264.ParseConfig(p.Record)
 	if err != nil {
@@ -150,6 +163,9 @@ const typeUnspecified = 0
 // not have could be of any kind, so the access unit must not go there: false.
 // Those of extensions are for other profiles.
 func (s *hardwareSets) hide(au []byte) bool {
+	if s.hevc != nil {
+		return true // the receiver reads them itself
+	}
 	for nal := range h264.LengthPrefixed(au) {
 		switch h264.TypeOf(nal) {
 		case h264.TypeSPS:

@@ -147,19 +147,19 @@ func (h *hardwareSession) start(p *mirror.Parameters) {
 	s := &hardwareStream{h: h, colour: p.Colour, sets: h.sets}
 	c := v4l2.Config{
 		Device: h.hardware.Device, Codec: uapi.H264, Width: h.sets.width, Height: h.sets.height,
-		Visible:    v4l2.Rect{X: p.SPS.Crop.Left, Y: p.SPS.Crop.Top, W: p.Width, H: p.Height},
-		References: h.sets.references, Held: kmsHeld, Formats: h.formats(),
+		Visible:    h.sets.visible(p),
+		References: h.sets.references, Held: kmsHeld, Formats: h.formats(), Stall: h.hardware.Stall,
 		Setup: s.setup, Retire: s.retire, Picture: s.picture, Failed: s.fail,
 	}
-	decoder, err := h.hardware.Open(c)
+	decoder, device, err := h.open(c)
 	if err != nil {
 		h.failed(err)
 		return
 	}
 	s.decoder, h.stream = decoder, s
-	how := "hardware: " + h.hardware.Device.String()
+	how := "hardware: " + device
 	h.s.decoder.Store(&how)
-	h.s.r.log.Info("picture is decoded in hardware", "device", &h.hardware.Device)
+	h.s.r.log.Info("picture is decoded in hardware", "device", device)
 }
 
 // kmsHeld is how many pictures of the hardware wait or are shown: on the
@@ -175,7 +175,8 @@ func (h *hardwareSession) formats() []uapi.FourCC {
 		code     uapi.FourCC
 		format   drm.Format
 		modifier drm.Modifier
-	}{{uapi.NV12, drm.NV12, drm.Linear}, {uapi.NC12, drm.NV12, drm.SAND128(0)}, {uapi.YUV, drm.YUV420, drm.Linear}, {uapi.XBGR, drm.XRGB8888, drm.Linear}} {
+	}{{uapi.NV12, drm.NV12, drm.Linear}, {uapi.NC12, drm.NV12, drm.SAND128(0)}, {uapi.YUV, drm.YUV420, drm.Linear}, {uapi.XBGR, drm.XRGB8888, drm.Linear},
+		{uapi.NC30, drm.P030, drm.SAND128(0)}} { // which of them a device gives depends on the stream's depth
 		if d.Supports(f.format, f.modifier) {
 			list = append(list, f.code)
 		}
