@@ -90,7 +90,9 @@ func (h *hardwareSession) Picture(mb mirror.Buffer, au *mirror.AccessUnit) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if au.New {
-		mb = h.change(mb, au)
+		if mb = h.change(mb, au); mb == nil {
+			return
+		}
 	} else if au.IDR && h.stream == nil && h.sets != nil && h.s.r.now() >= h.retry {
 		h.start(au.Parameters)
 	}
@@ -114,9 +116,12 @@ func (h *hardwareSession) Picture(mb mirror.Buffer, au *mirror.AccessUnit) {
 }
 
 // change prepares for a stream of other parameters. The access unit moves to
-// memory of the software decoder, for that of the hardware goes.
+// memory of the software decoder, for that of the hardware goes; nil when the
+// session ends.
 func (h *hardwareSession) change(mb mirror.Buffer, au *mirror.AccessUnit) mirror.Buffer {
-	mb = h.toHeap(mb, au)
+	if mb = h.toHeap(mb, au); mb == nil {
+		return nil
+	}
 	if s := h.stream; s != nil {
 		// At once, for two would not fit into the memory that decoders share.
 		h.stream = nil
@@ -131,7 +136,9 @@ func (h *hardwareSession) change(mb mirror.Buffer, au *mirror.AccessUnit) mirror
 		h.s.r.log.Info("picture is decoded in software", "because", err)
 		return mb
 	}
-	h.start(au.Parameters)
+	if h.s.r.now() >= h.retry {
+		h.start(au.Parameters)
+	}
 	return mb
 }
 
@@ -156,8 +163,9 @@ func (h *hardwareSession) start(p *mirror.Parameters) {
 }
 
 // kmsHeld is how many pictures of the hardware wait or are shown: on the
-// screen, on their way there, next in turn, and those that are not yet due.
-const kmsHeld = 7
+// screen, on their way there, next in turn, and two that are not yet due. More
+// may wait in what the decoder has to spare.
+const kmsHeld = 5
 
 // formats are the layouts that the display can show, the best first.
 func (h *hardwareSession) formats() []uapi.FourCC {

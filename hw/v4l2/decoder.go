@@ -87,7 +87,7 @@ func Open(cfg Config) (*Decoder, error) {
 	}
 	started := make(chan error, 1)
 	go d.run(started)
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(openPatience)
 	defer timer.Stop()
 	select {
 	case err := <-started:

@@ -103,7 +103,8 @@ const (
 	InputSize = 2 << 20
 	// spare are pictures that a driver keeps beside the references.
 	spare = 5
-	// patience is how long opening and closing may take. STREAMOFF alone was
-	// seen to take 2 s (hardware reference section 1.6).
-	patience = 5 * time.Second
+	// openPatience is how long opening may take, and patience closing: STREAMOFF
+	// alone was seen to take 2 s (hardware reference section 1.6).
+	openPatience = 3 * time.Second
+	patience     = 5 * time.Second
 )
