@@ -20,8 +20,9 @@ import (
 
 // Config is what the receiver is told. Default has the defaults.
 type Config struct {
-	Name  string `toml:"name"`
-	State string `toml:"state"`
+	Name     string `toml:"name"`
+	Identity string `toml:"identity"`
+	State    string `toml:"state"`
 
 	Network struct {
 		Port       int    `toml:"port"`
@@ -68,6 +69,7 @@ type Config struct {
 // Default returns the defaults.
 func Default() *Config {
 	c := &Config{}
+	c.Identity = "mirror"
 	c.Network.Port = 7000
 	c.Network.HTTP = "127.0.0.1:7080"
 	c.Network.Discovery = true
@@ -100,6 +102,7 @@ func (c *Config) Settings() []Setting {
 	n, a, v, s, l := &c.Network, &c.Access, &c.Video, &c.Audio, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
+		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
 
 		{"network.port", "port", "N", "TCP port of the receiver. 0: any free one.", &n.Port, func() error { return within(n.Port, 0, 65535) }},

@@ -45,6 +45,17 @@ func (r *reader) str(key string) string {
 	return strings.Clone(s)
 }
 
+// uuid returns a string that is fit for a TXT record; "" stands for one that is
+// longer than any UUID or has other characters.
+func (r *reader) uuid(key string) string {
+	const longest = 40
+	s := r.str(key)
+	if len(s) > longest || strings.Trim(s, "0123456789abcdefABCDEF-") != "" {
+		return ""
+	}
+	return s
+}
+
 func (r *reader) data(key string) []byte {
 	v, ok := r.get(key)
 	b, is := v.([]byte)

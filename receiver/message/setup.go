@@ -43,6 +43,7 @@ type SessionSetup struct {
 	OSName, OSVersion, OSBuild     string
 	SourceVersion, SessionUUID     string
 	ScreenMirroring, RemoteControl bool // what the session is for, if told
+	Group                          Group
 }
 
 // StreamSetup opens one stream of a session.
@@ -119,10 +120,11 @@ func parseSession(r *reader) SessionSetup {
 		SessionUUID:     r.str("sessionUUID"),
 		ScreenMirroring: r.boolean("isScreenMirroringSession"),
 		RemoteControl:   r.boolean("isRemoteControlOnly"),
+		Group:           Group{ID: r.uuid("groupUUID"), ContainsLeader: r.boolean("groupContainsGroupLeader")},
 	}
 	// Known to carry nothing for a receiver of one screen and its sound.
 	for _, key := range []string{"statsCollectionEnabled", "diagnosticsAndUsage", "internalBuild",
-		"groupUUID", "groupContainsGroupLeader", "isMultiSelectAirPlay", "senderSupportsRelay"} {
+		"isMultiSelectAirPlay", "senderSupportsRelay"} {
 		r.get(key)
 	}
 	return s
@@ -177,6 +179,8 @@ func (s *Setup) Encode() []byte {
 		d.setString("sessionUUID", p.SessionUUID)
 		d.setBool("isScreenMirroringSession", p.ScreenMirroring)
 		d.setBool("isRemoteControlOnly", p.RemoteControl)
+		d.setString("groupUUID", p.Group.ID)
+		d.setBool("groupContainsGroupLeader", p.Group.ContainsLeader)
 	}
 	if s.Streams != nil {
 		streams := make([]any, 0, len(s.Streams))
