@@ -1,5 +1,6 @@
 // Package audio receives realtime sound: stream type 96 over UDP, encrypted
-// by AES-CBC per packet or not at all (reference sections 8, 11).
+// by AES-CBC per packet, in AirPlay 2 by ChaCha20-Poly1305, or not at all
+// (reference sections 8, 11, 15.1).
 //
 // A Stream takes packets from the network, drops copies, decrypts, puts them
 // in order, asks for lost ones again, and keeps the sync packets that say
@@ -13,8 +14,8 @@
 // Proof: packet_test.go (captured packets), queue_test.go (a model of order,
 // copies, wrap-around and loss against a simple list; zero allocations),
 // stream_test.go (a sender over loopback with loss, reordering and answered or
-// ignored resend requests), conceal_test.go (no click above -40 dBFS), and
-// fuzz targets for both ports.
+// ignored resend requests), seal_test.go (what is done to sealed packets),
+// conceal_test.go (no click above -40 dBFS), and fuzz targets for both ports.
 package audio
 
 import "fmt"

@@ -28,6 +28,8 @@ type Data struct {
 	RTP     uint32 // time stamp: the number of the first frame
 	Marker  bool   // first after a flush
 	Payload []byte
+
+	sealed [8]byte // the part of the header that a cipher may authenticate
 }
 
 // ParseData parses a packet of the data port.
@@ -39,6 +41,7 @@ func ParseData(b []byte) (d Data, ok bool) {
 	d.Seq = binary.BigEndian.Uint16(b[2:])
 	d.RTP = binary.BigEndian.Uint32(b[4:])
 	d.Payload = b[headerSize:]
+	d.sealed = [8]byte(b[4:])
 	return d, true
 }
 

@@ -95,6 +95,10 @@ func (s *Stream) unwrap(rtp uint32) int64 {
 func (s *Stream) Put(d Data, at clock.Remote, delay time.Duration) (heard clock.Remote, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.cipher.verify(&d) {
+		s.Counts.Refused.Inc()
+		return 0, false
+	}
 	frame := s.unwrap(d.RTP)
 	if !s.anchored {
 		s.anchored = true
