@@ -87,8 +87,9 @@ func (id *identity) flush() {
 // capabilities describes the receiver, without what changes with a session.
 func (id *identity) capabilities(cfg *config.Config) *message.Capabilities {
 	width, height, _ := config.ParseSize(cfg.Video.Size) // checked before
+	kind := message.Identity(cfg.Identity)
 	c := &message.Capabilities{
-		DeviceID: id.deviceID, Name: id.name.Load().(string), Model: message.MirrorModel, Version: message.MirrorVersion,
+		Identity: kind, DeviceID: id.deviceID, Name: id.name.Load().(string), Model: kind.Model(), Version: kind.Version(),
 		PairingID: message.PairingIdentity(id.deviceID),
 		Status:    message.StatusAudioCable,
 		Display: message.Display{Width: width, Height: height, MaxFPS: cfg.Video.FPS,
@@ -105,7 +106,7 @@ func (id *identity) capabilities(cfg *config.Config) *message.Capabilities {
 		secured = true
 	}
 	c.Password = secured
-	c.Features = message.MirrorFeatures(secured, cfg.Video.HEVC)
+	c.Features = kind.Features(message.Abilities{Secured: secured, HEVC: cfg.Video.HEVC})
 	return c
 }
 
@@ -116,8 +117,12 @@ func (r *Receiver) openAuthority() error {
 		return err
 	}
 	r.pin.log = r.log
+	if pw := r.cfg.Access.Password; pw != "" {
+		r.password = pairing.NewPassword(pw, r.now)
+	}
 	r.authority = pairing.New(pairing.Config{
-		Store: r.identity.store, PIN: policy, Access: pairing.Access{Allow: r.cfg.Access.Allow, Block: r.cfg.Access.Block},
+		Store: r.identity.store, Identifier: message.PairingIdentity(r.identity.deviceID), Password: r.password,
+		PIN: policy, Access: pairing.Access{Allow: r.cfg.Access.Allow, Block: r.cfg.Access.Block},
 		Display: &r.pin, Now: r.now, Wall: time.Now, Log: r.log,
 	})
 	return nil

@@ -52,6 +52,7 @@ type Receiver struct {
 
 	identity  identity
 	authority *pairing.Authority
+	password  *pairing.Password // nil for none
 	server    *session.Server
 	video     videoOutput
 	audio     audioOutput
@@ -159,9 +160,8 @@ func (r *Receiver) openServer() error {
 	if recorder != nil {
 		r.server.Recorder = recorder
 	}
-	if pw := r.cfg.Access.Password; pw != "" {
-		password := pairing.NewPassword(pw, r.now)
-		r.server.Password = password.Digest
+	if r.password != nil {
+		r.server.Password = r.password.Digest
 	}
 	return nil
 }
@@ -209,9 +209,15 @@ func (r *Receiver) tick(ctx context.Context) {
 // capabilities describes the receiver as it is now.
 func (r *Receiver) capabilities() *message.Capabilities {
 	c := r.identity.capabilities(r.cfg)
-	c.Volume = r.Volume()
-	if r.current.Load() != nil {
+	if m, ok := r.video.(modal); ok {
+		if width, height, fps, plugged := m.mode(); plugged {
+			c.Display = c.Display.Within(width, height, fps)
+		}
+	}
+	c.Firmware, c.Volume, c.Latency = r.version, r.Volume(), int(soundLatency/time.Microsecond)
+	if s := r.current.Load(); s != nil {
 		c.Status |= message.StatusSessionActive
+		c.Group = s.opening.Group
 	}
 	return c
 }

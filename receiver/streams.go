@@ -110,7 +110,9 @@ func (s *streams) TimingPort() int { return s.timing.LocalAddr().(*net.UDPAddr).
 
 // Latency is what the sender is told: what its sound will be late at least.
 // Some senders take it for the whole of their own delay, so it is low.
-func (s *streams) Latency() time.Duration { return 100 * time.Millisecond }
+func (s *streams) Latency() time.Duration { return soundLatency }
+
+const soundLatency = 100 * time.Millisecond
 
 // Active returns when media last came.
 func (s *streams) Active() clock.Time { return clock.Time(s.active.Load()) }
@@ -125,7 +127,8 @@ type pictureStream struct {
 
 // Mirror opens the stream of the picture.
 func (s *streams) Mirror(q session.MirrorRequest) (int, error) {
-	if !s.opening.Encrypted {
+	cipher := s.pictureCipher(q.ConnectionID)
+	if cipher == nil {
 		return 0, errors.New("a picture without a key")
 	}
 	s.CloseStream(message.StreamMirror)
@@ -143,7 +146,7 @@ func (s *streams) Mirror(q session.MirrorRequest) (int, error) {
 	}
 	server := &mirror.Server{
 		Peer: s.opening.Sender.Addr.Addr(), Sink: p.sink, Stats: &p.stats, Now: s.r.now, Log: s.r.log,
-		Cipher: func() mirror.Cipher { return mirror.NewCTR(s.opening.Key, q.ConnectionID) },
+		Cipher: cipher,
 		Allow:  p.sink.allow,
 		Ended:  s.pictureEnded,
 	}
@@ -157,6 +160,18 @@ func (s *streams) Mirror(q session.MirrorRequest) (int, error) {
 	s.picture = p
 	s.mu.Unlock()
 	return ln.Addr().(*net.TCPAddr).Port, nil
+}
+
+// pictureCipher returns what makes the cipher of each connection of the
+// picture, nil if there is no key.
+func (s *streams) pictureCipher(id uint64) func() mirror.Cipher {
+	switch {
+	case s.opening.Secret != nil:
+		return func() mirror.Cipher { return mirror.NewAEAD(s.opening.Secret.Stream(id)) }
+	case s.opening.Encrypted:
+		return func() mirror.Cipher { return mirror.NewCTR(s.opening.Key, id) }
+	}
+	return nil
 }
 
 // pictureEnded is told of the end of each connection of the picture. What the
@@ -196,9 +211,9 @@ func (s *streams) Audio(q session.AudioRequest) (data, control int, err error) {
 		return 0, 0, fmt.Errorf("sound of %d channels", f.Channels)
 	}
 	s.CloseStream(message.StreamAudio)
-	var cipher *audio.Cipher
-	if s.opening.Encrypted {
-		cipher = audio.NewCipher(s.opening.Key, s.opening.IV)
+	cipher, err := s.soundCipher(q)
+	if err != nil {
+		return 0, 0, err
 	}
 	a := &soundStream{done: make(chan struct{})}
 	if a.decoder, err = newSoundDecoder(f); err != nil {
@@ -227,8 +242,24 @@ func (s *streams) Audio(q session.AudioRequest) (data, control int, err error) {
 	s.mu.Lock()
 	s.audio = a
 	s.mu.Unlock()
-	s.r.log.Info("sound", "format", f, "encrypted", s.opening.Encrypted)
+	s.r.log.Info("sound", "format", f, "encrypted", cipher != nil)
 	return dataConn.LocalAddr().(*net.UDPAddr).Port, controlConn.LocalAddr().(*net.UDPAddr).Port, nil
+}
+
+// soundCipher returns the cipher of realtime sound, nil for sound in the clear.
+// A stream of AirPlay 2 has a key of its own, or one made of the secret of
+// pairing like that of the picture (reference section 9.4).
+func (s *streams) soundCipher(q session.AudioRequest) (*audio.Cipher, error) {
+	switch {
+	case q.SharedKey != nil:
+		return audio.NewSealed(q.SharedKey)
+	case s.opening.Secret != nil:
+		key := s.opening.Secret.Stream(q.ConnectionID)
+		return audio.NewSealed(key[:])
+	case s.opening.Encrypted:
+		return audio.NewCipher(s.opening.Key, s.opening.IV), nil
+	}
+	return nil, nil
 }
 
 // firstSoundDelay stands for the first sync packet (reference section 11).

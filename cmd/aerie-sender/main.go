@@ -1,6 +1,6 @@
 // Command aerie-sender plays the phone: it mirrors a moving test pattern or a
-// clip, with sound, to any AirPlay receiver that takes legacy mirroring, and
-// prints what it saw. Run "aerie-sender --help" for what it can do.
+// clip, with sound, or plays sound alone, to any AirPlay receiver, and prints
+// what it saw. Run "aerie-sender --help" for what it can do.
 //
 // It is for those who try a receiver without a phone at hand, and for those who
 // debug one: it can lose and reorder sound, turn round, be locked, drift, be
@@ -34,6 +34,7 @@ var version = "devel"
 type flags struct {
 	clip, size, sound, name, device, pin, password, replay string
 	fps, seconds, frames, key                              int
+	soundOnly, forGood                                     bool
 	fast, loop, pair, deaf, noClock, noFeedback, json      bool
 	version                                                bool
 	loss, reorder, ahead, drift                            float64
@@ -62,6 +63,8 @@ func (f *flags) add(fs *flag.FlagSet) {
 	fs.StringVar(&f.pin, "pin", "", "the PIN that the receiver shows; asked for if empty")
 	fs.StringVar(&f.password, "password", "", "the password of the receiver")
 	fs.BoolVar(&f.pair, "pair", false, "pair even where the receiver does not ask for it")
+	fs.BoolVar(&f.forGood, "pair-for-good", false, "pair by HomeKit in the way that the receiver remembers, not for one connection")
+	fs.BoolVar(&f.soundOnly, "sound-only", false, "send no picture, as to a loudspeaker")
 	fs.Float64Var(&f.loss, "loss", 0, "lose this `PART` of the packets of sound: 0.02 is 2 %")
 	fs.Float64Var(&f.reorder, "reorder", 0, "let this `PART` of them change places with the next")
 	fs.BoolVar(&f.deaf, "deaf", false, "do not send lost packets again")
@@ -134,14 +137,16 @@ func run(args []string, out io.Writer) error {
 // options turns flags into what the phone takes.
 func (f *flags) options(addr string) (*phone.Options, error) {
 	o := &phone.Options{
-		Address: addr, Name: f.name, Device: f.device, Password: f.password, Pair: f.pair || f.pin != "",
+		Address: addr, Name: f.name, Device: f.device, Password: f.password, Pair: f.pair || f.pin != "", PairForGood: f.forGood,
 		Duration: time.Duration(f.seconds) * time.Second, Fast: f.fast, Loss: f.loss, Reorder: f.reorder, Deaf: f.deaf, NoClock: f.noClock, NoFeedback: f.noFeedback,
 		Seed: f.seed, Ahead: time.Duration(f.ahead * float64(time.Second)), Drift: f.drift * 1e-6,
 		PauseEvery: time.Duration(f.pause) * time.Second, RotateEvery: time.Duration(f.rotate) * time.Second,
 		PIN: f.askPIN,
 	}
 	var err error
-	if f.clip != "" {
+	if f.soundOnly {
+		f.fast = false
+	} else if f.clip != "" {
 		c, err := phone.OpenClip(f.clip, f.fps)
 		if err != nil {
 			return nil, err

@@ -17,6 +17,9 @@ var handlers = map[string]func(*conn, *rtsp.Request) *rtsp.Response{
 	"POST /pair-verify":    (*conn).pairVerify,
 	"POST /pair-pin-start": (*conn).pinStart,
 	"POST /pair-setup-pin": (*conn).pinSetup,
+	"POST /pair-add":       (*conn).pairManage,
+	"POST /pair-remove":    (*conn).pairManage,
+	"POST /pair-list":      (*conn).pairManage,
 	"POST /fp-setup":       (*conn).fpSetup,
 	"POST /fp-setup2":      (*conn).fpSetup2,
 	"SETUP":                (*conn).setup,
@@ -99,11 +102,19 @@ func (c *conn) pairResult(q *rtsp.Request, b []byte, err error) *rtsp.Response {
 }
 
 func (c *conn) pairSetup(q *rtsp.Request) *rtsp.Response {
+	if c.homekit(q, legacySetupSize) {
+		reply, err := c.pairing.HomeKitSetup(q.Body)
+		return c.homekitResult(q, reply, err)
+	}
 	b, err := c.pairing.Setup(q.Body)
 	return c.pairResult(q, b, err)
 }
 
 func (c *conn) pairVerify(q *rtsp.Request) *rtsp.Response {
+	if c.homekit(q, legacyVerifySize) {
+		reply, err := c.pairing.HomeKitVerify(q.Body)
+		return c.homekitResult(q, reply, err)
+	}
 	b, err := c.pairing.Verify(q.Body)
 	return c.pairResult(q, b, err)
 }

@@ -104,7 +104,7 @@ type rig struct {
 func capabilities() *message.Capabilities {
 	const id = "AA:BB:CC:DD:EE:FF"
 	return &message.Capabilities{DeviceID: id, Name: "Test", Model: message.MirrorModel, Version: message.MirrorVersion,
-		PairingID: message.PairingIdentity(id), Features: message.MirrorFeatures(false, false), Status: message.StatusAudioCable,
+		PairingID: message.PairingIdentity(id), Features: message.Mirror.Features(message.Abilities{}), Status: message.StatusAudioCable,
 		Display: message.Display{Width: 1920, Height: 1080, MaxFPS: 60, UUID: message.DisplayIdentity(id)}, Volume: -15}
 }
 

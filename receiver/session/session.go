@@ -11,8 +11,9 @@
 // Proof: dialogue_test.go (the captured dialogues, request by request),
 // lifecycle_test.go (second senders, take-over, silence and reconnection on a
 // simulated clock), hostile_test.go (a table of malformed requests, after each
-// of which another sender is served), and a fuzz target for whole
-// conversations.
+// of which another sender is served), homekit_test.go (pairing, encrypted
+// requests and events), features_test.go (that nothing is advertised without a
+// handler), and a fuzz target for whole conversations.
 package session
 
 import (
@@ -21,6 +22,7 @@ import (
 
 	"aerie/receiver/clock"
 	"aerie/receiver/message"
+	"aerie/receiver/pairing"
 )
 
 // Sender is who speaks, as far as it told.
@@ -43,6 +45,9 @@ type Opening struct {
 	// that gave none.
 	Key, IV   [16]byte
 	Encrypted bool
+	// Secret, of HomeKit pairing, encrypts the picture instead; nil without.
+	Secret pairing.Secret
+	Group  message.Group // that the sender puts the receiver into
 	// TimingPort is the sender's UDP port for NTP, 0 if it answers none.
 	TimingPort int
 	// Ended ends the session from below, with the reason for the log: a

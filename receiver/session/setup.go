@@ -14,7 +14,7 @@ import (
 // setup answers SETUP: the session, streams, or both in one request
 // (reference section 7).
 func (c *conn) setup(q *rtsp.Request) *rtsp.Response {
-	if c.digest != nil && !c.digest.Passed() {
+	if c.digest != nil && !c.digest.Passed() && !c.pairing.Proved() {
 		if err := c.digest.Check(q.Method, q.Header.Get("Authorization")); err != nil {
 			p := c.bad(q, pairing.Status(err), err)
 			if errors.Is(err, pairing.ErrPassword) {
@@ -33,11 +33,18 @@ func (c *conn) setup(q *rtsp.Request) *rtsp.Response {
 		}
 	}
 	var reply message.SetupReply
+	if m.Session != nil && m.Session.RemoteControl {
+		return c.controlOnly(q, m.Session)
+	}
 	if m.Session != nil {
 		if p := c.openSession(q, m.Session); p != nil {
 			return p
 		}
-		event, timing := 0, 0
+		event, err := c.openEvents()
+		if err != nil {
+			return c.bad(q, 500, err)
+		}
+		timing := 0
 		c.act.with(func(s Streams) { timing = s.TimingPort() })
 		reply.EventPort, reply.TimingPort = &event, &timing
 	}
@@ -89,7 +96,7 @@ func (c *conn) openSession(q *rtsp.Request, m *message.SessionSetup) *rtsp.Respo
 	c.rtsp.SetIdle(0)
 	c.server.Sessions.Inc()
 	c.log.Info("session began", "sender", c.sender.Name, "model", c.sender.Model, "os", c.sender.OS, "agent", c.sender.UserAgent,
-		"clock", m.TimingProtocol, "paired", c.pairing.Verified())
+		"clock", m.TimingProtocol, "paired", c.pairing.Verified(), "encrypted", c.rtsp.Encrypted())
 	go a.watch(&c.server.stage, c.server.Now)
 	c.server.changed()
 	return nil
@@ -132,12 +139,15 @@ func (c *conn) mayReplace(old *act) (reason string, ok bool) {
 
 // opening gathers the keys of a session (reference section 9.1).
 func (c *conn) opening(m *message.SessionSetup) (Opening, error) {
-	o := Opening{Sender: c.sender, Local: c.local, TimingPort: m.TimingPort}
+	o := Opening{Sender: c.sender, Local: c.local, TimingPort: m.TimingPort, Secret: c.pairing.Channel(), Group: m.Group}
 	if m.TimingProtocol != message.TimingNTP && m.TimingProtocol != "" {
 		if c.server.seen.first("timing " + m.TimingProtocol) {
 			c.log.Info("session: a timing protocol that is not known here", "protocol", cut(m.TimingProtocol))
 		}
 		o.TimingPort = 0
+	}
+	if o.Secret != nil {
+		return o, nil // what FairPlay has to say is not needed
 	}
 	if m.EKey == nil {
 		if m.EIV != nil {
@@ -164,6 +174,10 @@ func (c *conn) openStream(m *message.StreamSetup) (r message.StreamReply, code i
 	open := func(s Streams) {
 		switch m.Type {
 		case message.StreamMirror:
+			if c.server.Capabilities().Features&message.FeatureScreenMirroring == 0 {
+				err = errors.New("a picture was not offered")
+				return
+			}
 			r.DataPort, err = s.Mirror(MirrorRequest{ConnectionID: m.ConnectionID, Latency: time.Duration(m.LatencyMs) * time.Millisecond})
 		case message.StreamAudio:
 			r.DataPort, r.ControlPort, err = s.Audio(AudioRequest{*m})

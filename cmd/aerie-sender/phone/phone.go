@@ -1,6 +1,7 @@
 // Package phone plays the sender: it mirrors the test pattern or a clip, with
-// sound, to any AirPlay receiver that takes legacy mirroring, as an iPhone
-// does, and measures what it sees from its side.
+// sound, to any AirPlay receiver, as an iPhone does, and measures what it sees
+// from its side. With a receiver that pairs by HomeKit it speaks AirPlay 2,
+// with another the legacy protocol.
 //
 // Its half of FairPlay replays a recorded exchange (package fairplay/replay);
 // everything else is made anew for each session. It can also do what phones do
@@ -20,6 +21,9 @@ import (
 	"time"
 
 	"aerie/receiver/clock"
+	"aerie/receiver/message"
+	"aerie/receiver/pairing"
+	"aerie/receiver/rtsp"
 )
 
 // Options say what to mirror, to whom, and how well.
@@ -35,6 +39,13 @@ type Options struct {
 	Password string
 	// Pair makes it pair even where the receiver does not ask for it.
 	Pair bool
+	// PairForGood pairs by HomeKit in the way that the receiver remembers;
+	// Known is the receiver's key from then, nil for a first time.
+	PairForGood bool
+	Known       ed25519.PublicKey
+	// Updated is told when the receiver says that it has changed; nil for
+	// nobody.
+	Updated func(message.Info)
 
 	Picture Picture // nil for none
 	Sound   Sound   // nil for none
@@ -69,8 +80,10 @@ type Options struct {
 type Phone struct {
 	o      Options
 	report Report
-	zero   clock.Time // when its clock was set
-	shared []byte     // secret of pair-verify, nil without
+	zero   clock.Time     // when its clock was set
+	shared []byte         // secret of pair-verify, nil without
+	secret pairing.Secret // of HomeKit pairing, nil without
+	events *rtsp.Conn     // event channel, nil without
 	key    [16]byte
 	iv     [16]byte
 	local  net.IP
@@ -115,18 +128,25 @@ func (p *Phone) run(ctx context.Context) error {
 		what string
 		do   func() error
 	}{
-		{"info", p.info}, {"pairing", p.pair}, {"FairPlay", p.fairplay}, {"SETUP", p.setup}, {"volume", p.volume}, {"RECORD", p.record},
+		{"info", p.info}, {"pairing", p.pair}, {"FairPlay", p.fairplay}, {"SETUP", func() error { return p.setup(ctx) }}, {"volume", p.volume}, {"RECORD", p.record},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
 	p.report.Connect = clock.Now().Sub(began)
-	defer p.timing.Close()
+	defer p.closePorts()
 	if err := p.stream(ctx, began); err != nil {
 		return err // what is broken cannot be torn down
 	}
 	return p.teardown()
+}
+
+func (p *Phone) closePorts() {
+	p.timing.Close()
+	if p.events != nil {
+		p.events.Close()
+	}
 }
 
 // stream sends picture and sound until there is an end to it.

@@ -2,6 +2,7 @@ package phone
 
 import (
 	"context"
+	crand "crypto/rand"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -123,15 +124,18 @@ type soundStream struct {
 // openSound sets up the stream.
 func (p *Phone) openSound(begin clock.Time) (*soundStream, error) {
 	a := &soundStream{p: p, src: p.o.Sound, f: p.o.Sound.Format(), begin: begin, cipher: audio.NewCipher(p.key, p.iv)}
+	key, err := a.seal()
+	if err != nil {
+		return nil, err
+	}
 	a.rng = rand.New(rand.NewPCG(p.o.Seed, 1))
 	a.base, a.first = a.rng.Uint32(), uint16(a.rng.Uint32())
-	var err error
 	if a.control, err = net.ListenUDP("udp", &net.UDPAddr{IP: p.local}); err != nil {
 		return nil, err
 	}
 	s := message.StreamSetup{Type: message.StreamAudio, CompressionType: int(a.f.Codec), SamplesPerFrame: a.f.Frames, SampleRate: a.f.Rate,
 		AudioMode: "default", ControlPort: a.control.LocalAddr().(*net.UDPAddr).Port, LatencyMin: 11025, LatencyMax: 88200, IsMedia: true, UsingScreen: true,
-		AudioFormat: map[audio.Codec]uint64{audio.PCM: 0x800, audio.ALAC: 0x40000, audio.AACLC: 0x400000, audio.AACELD: 0x1000000}[a.f.Codec]}
+		SharedKey: key, AudioFormat: map[audio.Codec]uint64{audio.PCM: 0x800, audio.ALAC: 0x40000, audio.AACLC: 0x400000, audio.AACELD: 0x1000000}[a.f.Codec]}
 	a.copies = 1
 	if a.f.Codec == audio.AACELD {
 		s.RedundantAudio, a.copies = 2, 3
@@ -154,6 +158,20 @@ func (p *Phone) openSound(begin clock.Time) (*soundStream, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// seal draws the key of a stream of AirPlay 2; the others have that of the
+// session.
+func (a *soundStream) seal() (key []byte, err error) {
+	if a.p.secret == nil {
+		return nil, nil
+	}
+	key = make([]byte, 32)
+	if _, err := crand.Read(key); err != nil {
+		return nil, err
+	}
+	a.cipher, err = audio.NewSealed(key)
+	return key, err
 }
 
 func (a *soundStream) run(ctx context.Context) error {
@@ -199,11 +217,11 @@ func (a *soundStream) sync(now clock.Time, first bool) error {
 func (a *soundStream) make(i int) {
 	began := clock.Now()
 	d := audio.Data{Seq: a.first + uint16(i), RTP: a.rtp(int64(i)*int64(a.f.Frames) - int64(a.src.Delay())), Marker: i == 0, Payload: a.src.Next(nil)}
-	a.cipher.Encrypt(d.Payload)
+	packet := a.cipher.AppendPacket(nil, &d)
 	a.p.report.Encode.Observe(clock.Now().Sub(began))
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.kept[i%keptPackets] = d.AppendTo(nil)
+	a.kept[i%keptPackets] = packet
 	a.n = i + 1
 }
 
