@@ -92,9 +92,13 @@ func (c *Cipher) AppendPacket(b []byte, d *Data) []byte {
 	head.Payload = nil
 	at := len(b)
 	b = head.AppendTo(b)
-	s := c.seal
+	return c.seal.append(b, b[at+4:at+headerSize], payload)
+}
+
+// append appends a sealed payload.
+func (s *seal) append(b, additional, payload []byte) []byte {
 	binary.LittleEndian.PutUint64(s.nonce[4:], s.sent)
 	s.sent++
-	b = s.aead.Seal(b, s.nonce[:], payload, b[at+4:at+headerSize])
+	b = s.aead.Seal(b, s.nonce[:], payload, additional)
 	return append(b, s.nonce[4:]...)
 }

@@ -35,6 +35,13 @@ func (r *reader) fail(key string, v any, want string) {
 	}
 }
 
+// adopt takes over what was wrong in a dictionary below.
+func (r *reader) adopt(below *reader) {
+	if r.err == nil {
+		r.err = below.err
+	}
+}
+
 func (r *reader) str(key string) string {
 	v, ok := r.get(key)
 	s, is := v.(string)

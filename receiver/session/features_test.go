@@ -31,6 +31,9 @@ var handled = map[message.Features][]any{
 	message.FeatureNTP:              {"SETUP"},
 	message.FeatureHomeKitPairing:   {"POST /pair-setup", "POST /pair-verify", "POST /pair-add", "POST /pair-remove", "POST /pair-list"},
 	message.FeatureTransientPairing: {"POST /pair-setup"},
+	message.FeatureBufferedAudio:    {"SETRATEANCHORTIME", "FLUSHBUFFERED", "SETRATE", message.StreamBufferedAudio},
+	message.FeaturePTP:              {"SETUP", "SETPEERS", "SETPEERSX"},
+	message.FeaturePeers:            {"SETPEERS", "SETPEERSX"},
 }
 
 // tried are bits of the set with which senders are known to mirror, whose
@@ -40,14 +43,14 @@ var handled = map[message.Features][]any{
 var tried = []int{1, 2, 5, 6, 10, 12, 13, 25, 28}
 
 // streamTypes are those that openStream knows.
-var streamTypes = []int{message.StreamMirror, message.StreamAudio}
+var streamTypes = []int{message.StreamMirror, message.StreamAudio, message.StreamBufferedAudio}
 
 // TestFeaturesHaveHandlers: what is advertised is answered, under all
 // identities and with all that a machine may be able to do.
 func TestFeaturesHaveHandlers(t *testing.T) {
 	for _, identity := range []message.Identity{message.Mirror, message.AirPlay2, message.Both} {
-		for n := range 4 {
-			f := identity.Features(message.Abilities{Secured: n&1 != 0, HEVC: n&2 != 0})
+		for n := range 16 {
+			f := identity.Features(message.Abilities{Secured: n&1 != 0, HEVC: n&2 != 0, Buffered: n&4 != 0, PTP: n&8 != 0})
 			for f != 0 {
 				bit := bits.TrailingZeros64(uint64(f))
 				f &^= 1 << bit

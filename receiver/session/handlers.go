@@ -29,12 +29,18 @@ var handlers = map[string]func(*conn, *rtsp.Request) *rtsp.Response{
 	"TEARDOWN":             (*conn).teardown,
 	"GET_PARAMETER":        (*conn).getParameter,
 	"SET_PARAMETER":        (*conn).setParameter,
-	"POST /feedback":       (*conn).accept,
+	"POST /feedback":       (*conn).feedback,
+	"SETPEERS":             (*conn).setPeers,
+	"SETPEERSX":            (*conn).setPeers,
+	"SETRATEANCHORTIME":    (*conn).setRateAnchor,
+	"SETRATE":              (*conn).accept,
+	"SETMAGICCOOKIE":       (*conn).accept,
+	"FLUSHBUFFERED":        (*conn).flushBuffered,
 	"POST /audioMode":      (*conn).accept,
 	"POST /command":        (*conn).accept,
 }
 
-const public = "SETUP, RECORD, PAUSE, FLUSH, TEARDOWN, OPTIONS, GET_PARAMETER, SET_PARAMETER, POST, GET"
+const public = "SETUP, RECORD, PAUSE, FLUSH, FLUSHBUFFERED, TEARDOWN, OPTIONS, GET_PARAMETER, SET_PARAMETER, POST, GET"
 
 // answer finds the handler of a request. What nobody knows is answered
 // sensibly, logged once and never fatal: new systems ask new things.

@@ -19,14 +19,15 @@ import (
 
 // media notes what it is asked.
 type media struct {
-	mu     sync.Mutex
-	events []string
-	volume float64
-	fail   error
-	last   Opening
-	open   int
-	now    func() clock.Time
-	active clock.Time
+	mu      sync.Mutex
+	events  []string
+	volume  float64
+	fail    error
+	last    Opening
+	open    int
+	now     func() clock.Time
+	active  clock.Time
+	playing int // stream type
 }
 
 func (m *media) note(format string, args ...any) {

@@ -48,6 +48,8 @@ type Opening struct {
 	// Secret, of HomeKit pairing, encrypts the picture instead; nil without.
 	Secret pairing.Secret
 	Group  message.Group // that the sender puts the receiver into
+	// PTP tells that instants of the sound are on the clock of the group.
+	PTP bool
 	// TimingPort is the sender's UDP port for NTP, 0 if it answers none.
 	TimingPort int
 	// Ended ends the session from below, with the reason for the log: a
@@ -77,6 +79,7 @@ type Media interface {
 
 // Streams is an open session. Close is called once, and nothing after it.
 type Streams interface {
+	Music
 	// TimingPort is our UDP port for NTP, for the reply to SETUP.
 	TimingPort() int
 	// Mirror opens the stream of the picture, instead of one that is open, and

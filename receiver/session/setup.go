@@ -44,9 +44,8 @@ func (c *conn) setup(q *rtsp.Request) *rtsp.Response {
 		if err != nil {
 			return c.bad(q, 500, err)
 		}
-		timing := 0
-		c.act.with(func(s Streams) { timing = s.TimingPort() })
-		reply.EventPort, reply.TimingPort = &event, &timing
+		reply.EventPort = &event
+		c.timing(m.Session, &reply)
 	}
 	if m.Session == nil && c.act == nil {
 		return c.bad(q, 455, errors.New("no session was set up"))
@@ -140,7 +139,8 @@ func (c *conn) mayReplace(old *act) (reason string, ok bool) {
 // opening gathers the keys of a session (reference section 9.1).
 func (c *conn) opening(m *message.SessionSetup) (Opening, error) {
 	o := Opening{Sender: c.sender, Local: c.local, TimingPort: m.TimingPort, Secret: c.pairing.Channel(), Group: m.Group}
-	if m.TimingProtocol != message.TimingNTP && m.TimingProtocol != "" {
+	o.PTP = m.TimingProtocol == message.TimingPTP && o.Secret != nil
+	if m.TimingProtocol != message.TimingNTP && m.TimingProtocol != "" && !o.PTP {
 		if c.server.seen.first("timing " + m.TimingProtocol) {
 			c.log.Info("session: a timing protocol that is not known here", "protocol", cut(m.TimingProtocol))
 		}
@@ -181,6 +181,8 @@ func (c *conn) openStream(m *message.StreamSetup) (r message.StreamReply, code i
 			r.DataPort, err = s.Mirror(MirrorRequest{ConnectionID: m.ConnectionID, Latency: time.Duration(m.LatencyMs) * time.Millisecond})
 		case message.StreamAudio:
 			r.DataPort, r.ControlPort, err = s.Audio(AudioRequest{*m})
+		case message.StreamBufferedAudio:
+			r.DataPort, r.BufferSize, err = s.Buffered(AudioRequest{*m})
 		default:
 			r.Type = 0
 		}
