@@ -85,7 +85,8 @@ func (id *identity) flush() {
 }
 
 // capabilities describes the receiver, without what changes with a session.
-func (id *identity) capabilities(cfg *config.Config) *message.Capabilities {
+// Groups tells whether their clock can be followed.
+func (id *identity) capabilities(cfg *config.Config, groups bool) *message.Capabilities {
 	width, height, _ := config.ParseSize(cfg.Video.Size) // checked before
 	kind := message.Identity(cfg.Identity)
 	c := &message.Capabilities{
@@ -106,7 +107,7 @@ func (id *identity) capabilities(cfg *config.Config) *message.Capabilities {
 		secured = true
 	}
 	c.Password = secured
-	c.Features = kind.Features(message.Abilities{Secured: secured, HEVC: cfg.Video.HEVC})
+	c.Features = kind.Features(message.Abilities{Secured: secured, HEVC: cfg.Video.HEVC, Buffered: groups, PTP: groups})
 	return c
 }
 

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"aerie/receiver/clock"
+	"aerie/receiver/clock/ptp"
 	"aerie/receiver/config"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
@@ -54,6 +55,7 @@ type Receiver struct {
 	authority *pairing.Authority
 	password  *pairing.Password // nil for none
 	server    *session.Server
+	ptp       *ptp.Ports // nil for none
 	video     videoOutput
 	audio     audioOutput
 	meters    meters
@@ -97,6 +99,7 @@ func New(o Options) (r *Receiver, err error) {
 	if err = r.openAuthority(); err != nil {
 		return nil, err
 	}
+	r.openPTP()
 	if err = r.openOutputs(o.Measure); err != nil {
 		return nil, err
 	}
@@ -184,6 +187,9 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
+	if r.ptp != nil {
+		wg.Go(func() { r.ptp.Run(ctx) })
+	}
 	stop := r.startDiscovery(ctx)
 	defer stop()
 	err := r.server.Serve(ctx, r.control)
@@ -208,7 +214,10 @@ func (r *Receiver) tick(ctx context.Context) {
 
 // capabilities describes the receiver as it is now.
 func (r *Receiver) capabilities() *message.Capabilities {
-	c := r.identity.capabilities(r.cfg)
+	c := r.identity.capabilities(r.cfg, r.ptp != nil)
+	if r.ptp != nil {
+		c.ClockID = r.ptp.Follower.Identity()
+	}
 	if m, ok := r.video.(modal); ok {
 		if width, height, fps, plugged := m.mode(); plugged {
 			c.Display = c.Display.Within(width, height, fps)

@@ -70,6 +70,9 @@ type streams struct {
 	mu      sync.Mutex
 	picture *pictureStream
 	audio   *soundStream
+	music   *musicStream
+	// leaveGroup ends the listening to the clocks of a group; nil outside one.
+	leaveGroup func()
 	// recording is the file of the session, where the output is one.
 	recording *tape
 }
@@ -226,9 +229,15 @@ func (s *streams) Audio(q session.AudioRequest) (data, control int, err error) {
 	}
 	stream := audio.NewStream(f, cipher)
 	stream.Redundant = q.RedundantAudio > 0
-	a.ports = &audio.Ports{Stream: stream, Data: dataConn, Control: controlConn, Peer: s.peer(q.ControlPort), Clock: &s.clock, Now: s.r.now,
+	times := &s.clock
+	if s.onGroupClock() {
+		// Instants are local: a clock of which nothing is known is ours.
+		stream.SetTimeline(s.r.ptp.Follower)
+		times = &clock.Sender{}
+	}
+	a.ports = &audio.Ports{Stream: stream, Data: dataConn, Control: controlConn, Peer: s.peer(q.ControlPort), Clock: times, Now: s.r.now,
 		Delay: firstSoundDelay(f), Arrived: s.soundArrived}
-	a.track = audio.NewTrack(stream, a.decoder)
+	a.track = audio.NewTrack(stream, f, a.decoder)
 	if s.sound != nil {
 		a.sound = playout.NewSound(a.track, f.Rate, s.sound.rate(), soundChannels)
 		s.mixer.play(a.sound)
@@ -273,7 +282,7 @@ func firstSoundDelay(f audio.Format) time.Duration {
 // soundArrived learns from each packet how late sound comes.
 func (s *streams) soundArrived(heard clock.Remote, at clock.Time) {
 	s.active.Store(int64(at))
-	est := s.clock.Estimate()
+	est := s.soundClock()
 	if est.Source != clock.None {
 		s.soundDelay.Ready(est.ToLocal(heard), at.Add(s.lead()))
 	}
@@ -295,6 +304,10 @@ func (s *streams) resample(rate int) {
 		a.sound = playout.NewSound(a.track, a.ports.Stream.Format.Rate, rate, soundChannels)
 		s.mixer.play(a.sound)
 	}
+	if m := s.music; m != nil {
+		m.sound = playout.NewSound(m.track, m.format.Rate, rate, soundChannels)
+		s.mixer.play(m.sound)
+	}
 }
 
 // CloseStream closes a stream and returns when it is closed.
@@ -302,11 +315,14 @@ func (s *streams) CloseStream(streamType int) {
 	s.mu.Lock()
 	var p *pictureStream
 	var a *soundStream
+	var m *musicStream
 	switch streamType {
 	case message.StreamMirror:
 		p, s.picture = s.picture, nil
 	case message.StreamAudio:
 		a, s.audio = s.audio, nil
+	case message.StreamBufferedAudio:
+		m, s.music = s.music, nil
 	}
 	s.mu.Unlock()
 	if p != nil {
@@ -319,6 +335,10 @@ func (s *streams) CloseStream(streamType int) {
 		<-a.done
 		a.decoder.Close()
 		a.summarise(s.r.log)
+	}
+	if m != nil {
+		s.mixer.play(nil)
+		m.close(s.r.log)
 	}
 }
 
@@ -348,6 +368,10 @@ func (s *streams) Close() {
 	s.r.current.CompareAndSwap(s, nil)
 	s.CloseStream(message.StreamMirror)
 	s.CloseStream(message.StreamAudio)
+	s.CloseStream(message.StreamBufferedAudio)
+	if s.leaveGroup != nil {
+		s.leaveGroup()
+	}
 	if s.sound != nil {
 		s.sound.close()
 	}

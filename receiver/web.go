@@ -162,8 +162,14 @@ func (s *streams) describe(out *status.Snapshot) {
 		Since: time.Now().Add(-s.r.now().Sub(s.began))}
 	now := s.r.now()
 	est := s.clock.Estimate()
+	measured := est.Source == clock.NTP
+	if s.onGroupClock() {
+		est, _ = s.r.ptp.Follower.Estimate()
+		measured = est.Source == clock.NTP // its messages are answered
+		est.Source = clock.PTP
+	}
 	out.Clock = &status.Clock{Source: est.Source.String(), Drift: est.Drift * 1e6}
-	if est.Source == clock.NTP {
+	if measured {
 		out.Clock.OffsetError = float64(est.ErrorAt(now).Microseconds()) / 1000
 	}
 	if s.ntp != nil {

@@ -67,6 +67,9 @@ func NewTrack(feed Feed, f Format, d Decoder) *Track {
 	}
 }
 
+// Format returns the format of the packets that are decoded now.
+func (t *Track) Format() Format { return t.format }
+
 // Anchor returns when a frame is to be heard.
 func (t *Track) Anchor() (Anchor, bool) { return t.feed.Anchor() }
 

@@ -27,6 +27,7 @@ type Config struct {
 	Network struct {
 		Port       int    `toml:"port"`
 		MediaPorts int    `toml:"media_ports"`
+		PTPPort    int    `toml:"ptp_port"`
 		Interface  string `toml:"interface"`
 		HTTP       string `toml:"http"`
 		Discovery  bool   `toml:"discovery"`
@@ -71,6 +72,7 @@ func Default() *Config {
 	c := &Config{}
 	c.Identity = "mirror"
 	c.Network.Port = 7000
+	c.Network.PTPPort = 319
 	c.Network.HTTP = "127.0.0.1:7080"
 	c.Network.Discovery = true
 	c.Access.PIN = "off"
@@ -107,6 +109,7 @@ func (c *Config) Settings() []Setting {
 
 		{"network.port", "port", "N", "TCP port of the receiver. 0: any free one.", &n.Port, func() error { return within(n.Port, 0, 65535) }},
 		{"network.media_ports", "media-ports", "N", "First of three ports for picture, sound and clock (TCP N, UDP N to N+2), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
+		{"network.ptp_port", "", "N", "First of the two UDP ports for the clock of AirPlay 2 groups, where the identity has them. Senders expect 319, which needs CAP_NET_BIND_SERVICE. 0: none, and with it no buffered sound; senders are told to use NTP.", &n.PTPPort, func() error { return within(n.PTPPort, 0, 65534) }},
 		{"network.interface", "interface", "IFACE", "Announce and accept on this network interface only. Empty: all.", &n.Interface, nil},
 		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
 		{"network.discovery", "discovery", "", "Announce the receiver by multicast DNS.", &n.Discovery, nil},

@@ -264,6 +264,9 @@ func (p *Phone) setup(ctx context.Context) error {
 		DeviceID: p.o.Device, MACAddress: p.o.Device, Name: p.o.Name, Model: "iPhone14,5", OSName: "iPhone OS", OSVersion: "16.2", OSBuild: "20C65",
 		SourceVersion: "670.6.2", SessionUUID: "00000000-0000-4000-8000-0000AE21E001", ScreenMirroring: p.o.Picture != nil,
 	}}
+	if p.ptp() {
+		s.Session.TimingProtocol, s.Session.TimingPort, s.Session.Peer = message.TimingPTP, 0, p.timingPeer()
+	}
 	if p.secret == nil {
 		x := exchange()
 		s.Session.EncryptionType, s.Session.EKey, s.Session.EIV = 32, x.EKey[:], p.iv[:]
@@ -351,7 +354,11 @@ func (p *Phone) feedback(ctx context.Context) error {
 func (p *Phone) teardown() error {
 	var streams []int
 	if p.o.Sound != nil && !p.o.Fast {
-		streams = append(streams, message.StreamAudio)
+		kind := message.StreamAudio
+		if p.o.Buffered {
+			kind = message.StreamBufferedAudio
+		}
+		streams = append(streams, kind)
 	}
 	if p.o.Picture != nil {
 		streams = append(streams, message.StreamMirror)

@@ -56,6 +56,12 @@ type Options struct {
 	// pictures are sent then.
 	Fast bool
 
+	// PTPPort is the first of the receiver's ports for PTP, which is then the
+	// clock of AirPlay 2; 0 is NTP. Buffered sends sound ahead of its time, as
+	// music players do.
+	PTPPort  int
+	Buffered bool
+
 	Loss       float64 // part of the packets of sound that are lost
 	Reorder    float64 // part that change places with the next
 	Deaf       bool    // does not answer resend requests
@@ -142,6 +148,9 @@ func (p *Phone) run(ctx context.Context) error {
 	return p.teardown()
 }
 
+// ptp tells whether the clock of the sound is PTP.
+func (p *Phone) ptp() bool { return p.secret != nil && p.o.PTPPort != 0 }
+
 func (p *Phone) closePorts() {
 	p.timing.Close()
 	if p.events != nil {
@@ -167,6 +176,11 @@ func (p *Phone) stream(parent context.Context, began clock.Time) error {
 			}
 		})
 	}
+	if p.ptp() {
+		if err := p.startClock(ctx); err != nil {
+			return err
+		}
+	}
 	// Picture and sound count pattern time from the same instant.
 	begin := clock.Now().Add(20 * time.Millisecond)
 	if p.o.Picture != nil {
@@ -181,7 +195,15 @@ func (p *Phone) stream(parent context.Context, began clock.Time) error {
 			return errDone // without a picture there is nothing to mirror
 		})
 	}
-	if p.o.Sound != nil && !p.o.Fast {
+	if p.o.Sound != nil && p.o.Buffered {
+		m, err := p.openMusic(ctx)
+		if err != nil {
+			cancel(errDone)
+			wg.Wait()
+			return fmt.Errorf("buffered sound: %w", err)
+		}
+		start(m.run)
+	} else if p.o.Sound != nil && !p.o.Fast {
 		a, err := p.openSound(begin)
 		if err != nil {
 			cancel(errDone)

@@ -208,7 +208,7 @@ func (a *soundStream) sync(now clock.Time, first bool) error {
 	frame := int64(now.Sub(a.begin)) * int64(a.f.Rate) / int64(time.Second)
 	// The instant of exactly that frame.
 	at := a.begin.Add(time.Duration(frame) * time.Second / time.Duration(a.f.Rate))
-	s := audio.Sync{First: first, RTP: a.rtp(frame), At: a.p.at(at), Newest: a.rtp(frame + soundLead)}
+	s := audio.Sync{First: first, RTP: a.rtp(frame), At: a.p.at(at), Newest: a.rtp(frame + soundLead), PTP: a.p.ptp(), Clock: clockID}
 	_, err := a.control.WriteToUDP(s.AppendTo(nil), a.to)
 	return err
 }
