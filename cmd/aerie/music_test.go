@@ -11,6 +11,7 @@ import (
 
 	"aerie/cmd/aerie-sender/phone"
 	"aerie/receiver/audio"
+	"aerie/receiver/codec"
 	"aerie/receiver/config"
 	"aerie/receiver/message"
 	"aerie/receiver/pattern/sound"
@@ -116,5 +117,84 @@ func TestNoGroupClock(t *testing.T) {
 	report := g.mirror(phone.Options{Sound: tone(t, audio.ALAC), Duration: time.Second})
 	if f := report.Receiver.Features; f&(message.FeatureBufferedAudio|message.FeaturePTP) != 0 || f&message.FeatureNTP == 0 {
 		t.Errorf("features %v", f)
+	}
+}
+
+// aacTone is the sound of the pattern as AAC-LC.
+type aacTone struct {
+	t        testing.TB
+	encoder  *codec.AudioEncoder
+	source   *sound.Source
+	position int64
+	pcm      [codec.EncoderFrame * codec.EncoderChannels]float32
+}
+
+func newAACTone(t testing.TB) *aacTone {
+	t.Helper()
+	a := &aacTone{t: t}
+	var err error
+	if a.encoder, err = codec.NewAudioEncoder(44100, 256000); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.encoder.Close)
+	if a.source, err = sound.New(44100); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (a *aacTone) Format() audio.Format {
+	return audio.Format{Codec: audio.AACLC, Rate: 44100, Channels: 2, Bits: 16, Frames: codec.EncoderFrame}
+}
+func (a *aacTone) Delay() int { return a.encoder.Delay() }
+
+func (a *aacTone) Next(dst []byte) []byte {
+	var unit [codec.MaxAccessUnit]byte
+	for {
+		a.source.Fill(a.pcm[:], a.position)
+		a.position += codec.EncoderFrame
+		n, err := a.encoder.Encode(a.pcm[:], unit[:])
+		if err != nil {
+			a.t.Error(err)
+			return append(dst, 0)
+		}
+		if n > 0 {
+			return append(dst, unit[:n]...)
+		}
+	}
+}
+
+// A sender changes the format in the middle of a stream, to another codec,
+// another rate and another width, and back: every part is heard at its speed.
+func TestFormatChanges(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.wav")
+	port := freePorts(t)
+	g := newRig(t, func(c *config.Config) {
+		c.Identity, c.Network.PTPPort, c.Audio.Output = "airplay2", port, "file:"+file
+	})
+	wide, err := phone.NewToneIn(audio.Format{Codec: audio.ALAC, Rate: 48000, Channels: 2, Bits: 24, Frames: 352})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each = 3500 * time.Millisecond
+	g.mirror(phone.Options{Sound: tone(t, audio.ALAC), Sequel: []phone.Sound{newAACTone(t), wide, tone(t, audio.ALAC)}, SequelEvery: each,
+		Buffered: true, PTPPort: port, Duration: 4*each + 2*time.Second})
+	g.stop()
+	if log := g.log.String(); !strings.Contains(log, "48000 Hz, 2 channels, 24 bits") || strings.Contains(log, "cannot be played") {
+		t.Error("the wide part was not played")
+	}
+	// Each part begins its pattern anew: within a part beeps are a second
+	// apart, and there are three of each.
+	beeps := sound.Find(readWAV(t, file), 2, 44100)
+	seconds, joints := 0, 0
+	for i := 1; i < len(beeps); i++ {
+		if d := (beeps[i].Sample - beeps[i-1].Sample) / 44100; math.Abs(d-1) < 0.01 {
+			seconds++
+		} else {
+			joints++
+		}
+	}
+	if seconds < 8 || joints > 4 {
+		t.Errorf("%d beeps, %d of them a second after the one before, %d not", len(beeps), seconds, joints)
 	}
 }

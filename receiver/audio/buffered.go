@@ -80,6 +80,17 @@ var sources = map[uint32]Format{
 	0x17000000: {AACLC, 48000, 2, 16, 1024},
 }
 
+// SourceOf returns how packets name a format, 0 for one that SETUP tells: for
+// software senders.
+func SourceOf(f Format) uint32 {
+	for source, known := range sources {
+		if known == f {
+			return source
+		}
+	}
+	return 0
+}
+
 func (b *Buffered) formatOf(source uint32) Format {
 	if f, ok := sources[source]; ok {
 		return f
@@ -245,11 +256,21 @@ func (b *Buffered) upcoming() Format {
 	return b.format
 }
 
-// Accept switches to the format of the next packet.
+// Accept switches to the format of the next packet. Where its rate is another,
+// time stamps go on at that rate from there; an anchor that counts by the rate
+// before is moved to the packet, which is heard when it was to be heard.
 func (b *Buffered) Accept() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	before := b.format
 	b.format = b.upcoming()
+	e, ok := b.ring.front()
+	if !ok || !b.anchored || before.Rate == b.format.Rate {
+		return
+	}
+	anchor := Anchor{Frame: b.counter.peek(b.anchor.rtp), At: b.anchor.at}
+	b.anchor.at = anchor.Heard(b.counter.peek(e.rtp), before.Rate)
+	b.anchor.rtp = e.rtp
 }
 
 // Held returns how many bytes and packets wait.

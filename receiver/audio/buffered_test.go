@@ -277,6 +277,10 @@ func TestFormatChange(t *testing.T) {
 	if b.Upcoming() != sources[0x15000000] {
 		t.Errorf("upcoming %v", b.Upcoming())
 	}
+	// The packet is still heard 5000/44100 s after frame 0.
+	if a, ok := b.Anchor(); !ok || a.Frame != 5000 || a.At != clock.Remote(1+5000*time.Second/44100) {
+		t.Errorf("anchor %+v, %v", a, ok)
+	}
 	NewTrack(b, b.Upcoming(), constant{352}).Read(5000, pcm[:200])
 	if pcm[0] != 0.125 {
 		t.Errorf("the next track begins with %v", pcm[0])

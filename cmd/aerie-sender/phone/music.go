@@ -58,6 +58,12 @@ type musicStream struct {
 	conn   net.Conn
 	base   uint32 // RTP time stamp of the first frame
 	begin  clock.Time
+
+	sequel  []Sound       // still to come
+	sequels int           // that have come
+	after   time.Duration // from begin to the present sound
+	before  int64         // frames of those before it
+	frames  int64         // of it, in packets that were made
 }
 
 // openMusic sets up the stream, connects to it, and says when it begins.
@@ -66,7 +72,8 @@ func (p *Phone) openMusic(ctx context.Context) (*musicStream, error) {
 	if _, err := rand.Read(key); err != nil {
 		return nil, err
 	}
-	m := &musicStream{p: p, src: p.o.Sound, f: p.o.Sound.Format(), base: 0xffff0000} // so that it wraps
+	m := &musicStream{p: p, src: p.o.Sound, f: p.o.Sound.Format(), base: 0xffff0000, sequel: p.o.Sequel} // so that it wraps
+	m.frames = -int64(m.src.Delay())
 	var err error
 	if m.cipher, err = audio.NewSealed(key); err != nil {
 		return nil, err
@@ -108,14 +115,17 @@ func (m *musicStream) run(ctx context.Context) error {
 	defer stop()
 	var packet, payload []byte
 	paused := false
-	for i := 0; ; i++ {
-		frame := int64(i)*int64(m.f.Frames) - int64(m.src.Delay())
-		due := m.begin.Add(time.Duration(frame) * time.Second / time.Duration(m.f.Rate))
+	for i := uint32(0); ; i++ {
+		due := m.due()
+		if len(m.sequel) > 0 && due.Sub(m.begin) >= m.p.o.SequelEvery*time.Duration(1+m.sequels) {
+			m.follow(due)
+		}
 		if !wait(ctx, due.Add(-musicAhead)) {
 			return nil
 		}
 		payload = m.src.Next(payload[:0])
-		packet = m.cipher.AppendBuffered(packet[:0], uint32(i), m.base+uint32(frame), 0, payload)
+		packet = m.cipher.AppendBuffered(packet[:0], i, m.base+uint32(m.before+m.frames), audio.SourceOf(m.f), payload)
+		m.frames += int64(m.f.Frames)
 		if _, err := m.conn.Write(packet); err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -130,6 +140,20 @@ func (m *musicStream) run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// due returns when the next packet is to be heard.
+func (m *musicStream) due() clock.Time {
+	return m.begin.Add(m.after + time.Duration(m.frames)*time.Second/time.Duration(m.f.Rate))
+}
+
+// follow goes on with the next sound, in its format: time stamps go on where
+// they are, at the new rate.
+func (m *musicStream) follow(due clock.Time) {
+	m.after, m.before, m.frames = due.Sub(m.begin), m.before+m.frames, 0
+	m.src, m.sequel = m.sequel[0], m.sequel[1:]
+	m.f = m.src.Format()
+	m.sequels++
 }
 
 // pause pauses at an instant of the music for a second, and goes on from there.

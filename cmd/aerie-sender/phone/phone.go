@@ -61,6 +61,10 @@ type Options struct {
 	// music players do.
 	PTPPort  int
 	Buffered bool
+	// Sequel follows the sound in a buffered stream, one after the other, each
+	// after so long, in formats of their own.
+	Sequel      []Sound
+	SequelEvery time.Duration
 
 	Loss       float64 // part of the packets of sound that are lost
 	Reorder    float64 // part that change places with the next

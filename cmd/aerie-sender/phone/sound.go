@@ -46,18 +46,24 @@ func NewTone(codec audio.Codec) (*Tone, error) {
 	if err != nil {
 		return nil, err
 	}
+	return NewToneIn(f)
+}
+
+// NewToneIn makes the sound of the pattern in a format of one of these codecs.
+func NewToneIn(f audio.Format) (*Tone, error) {
+	var err error
 	t := &Tone{format: f, pcm: make([]float32, f.Frames*f.Channels), wide: make([]int32, f.Frames*f.Channels)}
 	if t.source, err = sound.New(f.Rate); err != nil {
 		return nil, err
 	}
-	switch codec {
+	switch f.Codec {
 	case audio.AACELD:
 		t.eld, err = eld.NewEncoder(eld.Config{SampleRate: f.Rate, Channels: f.Channels, FrameLength: f.Frames})
 	case audio.ALAC:
 		t.alac = alac.Config{SampleRate: f.Rate, BitDepth: f.Bits, Channels: f.Channels, FrameLength: f.Frames}
 	case audio.PCM:
 	default:
-		err = fmt.Errorf("the tone cannot be sent as %v", codec)
+		err = fmt.Errorf("the tone cannot be sent as %v", f.Codec)
 	}
 	return t, err
 }
@@ -81,7 +87,7 @@ func (t *Tone) Next(dst []byte) []byte {
 		return t.eld.AppendFrame(dst, t.pcm)
 	}
 	for i, v := range t.pcm {
-		t.wide[i] = int32(math.RoundToEven(float64(v) * 32767))
+		t.wide[i] = int32(math.RoundToEven(float64(v) * float64(int32(1)<<(t.format.Bits-1)-1)))
 	}
 	if t.format.Codec == audio.ALAC {
 		return t.alac.AppendFrame(dst, t.wide)
