@@ -79,6 +79,9 @@ func (r *Receiver) somethingChanged() {
 	if announce != nil {
 		announce()
 	}
+	if s := r.server; s != nil {
+		s.Push()
+	}
 	r.redrawIdle()
 }
 

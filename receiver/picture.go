@@ -23,6 +23,13 @@ type videoOutput interface {
 	close()
 }
 
+// modal is a video output whose display has a mode.
+type modal interface {
+	// mode returns the size of the display and its pictures a second; ok is
+	// false while none is plugged in.
+	mode() (width, height, fps int, ok bool)
+}
+
 // videoSession is the picture of one session on its output: a mirror.Sink that
 // may be opened again after End, until close.
 type videoSession interface {

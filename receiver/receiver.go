@@ -26,6 +26,7 @@ import (
 	"aerie/drm"
 	"aerie/hw/board"
 	"aerie/receiver/clock"
+	"aerie/receiver/clock/ptp"
 	"aerie/receiver/config"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
@@ -59,7 +60,9 @@ type Receiver struct {
 	identity  identity
 	machine   machine
 	authority *pairing.Authority
+	password  *pairing.Password // nil for none
 	server    *session.Server
+	ptp       *ptp.Ports // nil for none
 	video     videoOutput
 	audio     audioOutput
 	page      *pageOutput // the video output, if that is the pages
@@ -107,6 +110,7 @@ func New(o Options) (r *Receiver, err error) {
 	if err = r.openAuthority(); err != nil {
 		return nil, err
 	}
+	r.openPTP()
 	if err = r.openOutputs(o.Measure); err != nil {
 		return nil, err
 	}
@@ -175,9 +179,8 @@ func (r *Receiver) openServer() error {
 	if recorder != nil {
 		r.server.Recorder = recorder
 	}
-	if pw := r.cfg.Access.Password; pw != "" {
-		password := pairing.NewPassword(pw, r.now)
-		r.server.Password = password.Digest
+	if r.password != nil {
+		r.server.Password = r.password.Digest
 	}
 	return nil
 }
@@ -201,6 +204,9 @@ func (r *Receiver) Run(ctx context.Context) error {
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
 	wg.Go(func() { r.watchMachine(ctx) })
+	if r.ptp != nil {
+		wg.Go(func() { r.ptp.Run(ctx) })
+	}
 	stop := r.startDiscovery(ctx)
 	defer stop()
 	err := r.server.Serve(ctx, r.control)
@@ -225,10 +231,19 @@ func (r *Receiver) tick(ctx context.Context) {
 
 // capabilities describes the receiver as it is now.
 func (r *Receiver) capabilities() *message.Capabilities {
-	c := r.identity.capabilities(r.cfg, r.limits())
-	c.Volume = r.Volume()
-	if r.current.Load() != nil {
+	c := r.identity.capabilities(r.cfg, r.limits(), r.ptp != nil)
+	if r.ptp != nil {
+		c.ClockID = r.ptp.Follower.Identity()
+	}
+	if m, ok := r.video.(modal); ok {
+		if width, height, fps, plugged := m.mode(); plugged {
+			c.Display = c.Display.Within(width, height, fps)
+		}
+	}
+	c.Firmware, c.Volume, c.Latency = r.version, r.Volume(), int(soundLatency/time.Microsecond)
+	if s := r.current.Load(); s != nil {
 		c.Status |= message.StatusSessionActive
+		c.Group = s.opening.Group
 	}
 	return c
 }

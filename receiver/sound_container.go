@@ -90,7 +90,7 @@ func (e *encodedSound) run(ctx context.Context) {
 
 // catchUp encodes what is due by now.
 func (e *encodedSound) catchUp() {
-	est := e.s.clock.Estimate()
+	est := e.s.soundClock()
 	if est.Source == clock.None {
 		return
 	}

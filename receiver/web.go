@@ -166,8 +166,14 @@ func (s *streams) describe(out *status.Snapshot) {
 		Since: time.Now().Add(-s.r.now().Sub(s.began))}
 	now := s.r.now()
 	est := s.clock.Estimate()
+	measured := est.Source == clock.NTP
+	if s.onGroupClock() {
+		est, _ = s.r.ptp.Follower.Estimate()
+		measured = est.Source == clock.NTP // its messages are answered
+		est.Source = clock.PTP
+	}
 	out.Clock = &status.Clock{Source: est.Source.String(), Drift: est.Drift * 1e6}
-	if est.Source == clock.NTP {
+	if measured {
 		out.Clock.OffsetError = float64(est.ErrorAt(now).Microseconds()) / 1000
 	}
 	if s.ntp != nil {
@@ -209,7 +215,7 @@ func (s *streams) describe(out *status.Snapshot) {
 }
 
 func (a *soundStream) describe() *status.Sound {
-	f, c := a.track.Stream.Format, &a.track.Stream.Counts
+	f, c := a.stream.Format, &a.stream.Counts
 	out := &status.Sound{Codec: f.Codec.String(), SampleRate: f.Rate, Channels: f.Channels,
 		Received: c.Received.Value() - c.Copies.Value(), Lost: c.Lost.Value(), Recovered: c.Recovered.Value(), Concealed: a.track.Concealed.Value() / uint64(f.Frames)}
 	if a.sound != nil {

@@ -20,12 +20,14 @@ import (
 
 // Config is what the receiver is told. Default has the defaults.
 type Config struct {
-	Name  string `toml:"name"`
-	State string `toml:"state"`
+	Name     string `toml:"name"`
+	Identity string `toml:"identity"`
+	State    string `toml:"state"`
 
 	Network struct {
 		Port       int    `toml:"port"`
 		MediaPorts int    `toml:"media_ports"`
+		PTPPort    int    `toml:"ptp_port"`
 		Interface  string `toml:"interface"`
 		HTTP       string `toml:"http"`
 		Discovery  bool   `toml:"discovery"`
@@ -69,7 +71,9 @@ type Config struct {
 // Default returns the defaults.
 func Default() *Config {
 	c := &Config{}
+	c.Identity = "mirror"
 	c.Network.Port = 7000
+	c.Network.PTPPort = 319
 	c.Network.HTTP = "127.0.0.1:7080"
 	c.Network.Discovery = true
 	c.Access.PIN = "off"
@@ -100,10 +104,12 @@ func (c *Config) Settings() []Setting {
 	n, a, v, s, l := &c.Network, &c.Access, &c.Video, &c.Audio, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
+		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
 
 		{"network.port", "port", "N", "TCP port of the receiver. 0: any free one.", &n.Port, func() error { return within(n.Port, 0, 65535) }},
 		{"network.media_ports", "media-ports", "N", "First of three ports for picture, sound and clock (TCP N and N+1, UDP N to N+2), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
+		{"network.ptp_port", "", "N", "First of the two UDP ports for the clock of AirPlay 2 groups, where the identity has them. Senders expect 319, which needs CAP_NET_BIND_SERVICE. 0: none, and with it no buffered sound; senders are told to use NTP.", &n.PTPPort, func() error { return within(n.PTPPort, 0, 65534) }},
 		{"network.interface", "interface", "IFACE", "Announce and accept on this network interface only. Empty: all.", &n.Interface, nil},
 		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
 		{"network.discovery", "discovery", "", "Announce the receiver by multicast DNS.", &n.Discovery, nil},

@@ -35,6 +35,13 @@ func (r *reader) fail(key string, v any, want string) {
 	}
 }
 
+// adopt takes over what was wrong in a dictionary below.
+func (r *reader) adopt(below *reader) {
+	if r.err == nil {
+		r.err = below.err
+	}
+}
+
 func (r *reader) str(key string) string {
 	v, ok := r.get(key)
 	s, is := v.(string)
@@ -43,6 +50,17 @@ func (r *reader) str(key string) string {
 	}
 	// The library's strings share memory with the whole list.
 	return strings.Clone(s)
+}
+
+// uuid returns a string that is fit for a TXT record; "" stands for one that is
+// longer than any UUID or has other characters.
+func (r *reader) uuid(key string) string {
+	const longest = 40
+	s := r.str(key)
+	if len(s) > longest || strings.Trim(s, "0123456789abcdefABCDEF-") != "" {
+		return ""
+	}
+	return s
 }
 
 func (r *reader) data(key string) []byte {

@@ -65,6 +65,7 @@ func (p *Phone) play(ctx context.Context) error {
 	}
 	defer c.close()
 	p.control = c
+	defer p.closePorts()
 	c.agent = "iTunes/12.13 (Aerie)"
 	a := p.newSound(clock.Now())
 	a.lead, a.relaxed, a.copies = classicLead, true, 1
@@ -80,7 +81,6 @@ func (p *Phone) play(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	defer p.timing.Close()
 	p.report.Connect = clock.Now().Sub(began)
 	if err := p.playUntil(ctx, a); err != nil {
 		return err
