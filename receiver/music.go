@@ -17,6 +17,7 @@ import (
 	"aerie/receiver/message"
 	"aerie/receiver/playout"
 	"aerie/receiver/session"
+	"aerie/receiver/status"
 )
 
 // openPTP opens the ports of the group's clock, where the identity has a use
@@ -217,7 +218,18 @@ func (m *musicStream) close(log *slog.Logger) {
 	log.Info("buffered sound ended", "packets", c.Received.Value(), "refused", c.Refused.Value(), "decoded", m.track.Decoded.Value())
 }
 
-// current returns the open stream of buffered sound.
+// describe shows the stream on the status page.
+func (m *musicStream) describe() *status.Sound {
+	f, c := m.format, &m.stream.Counts
+	out := &status.Sound{Codec: f.Codec.String(), SampleRate: f.Rate, Channels: f.Channels, Received: c.Received.Value(), Lost: c.Refused.Value(),
+		Concealed: m.track.Concealed.Value() / uint64(f.Frames)}
+	if m.sound != nil {
+		out.Drift, out.SyncError = m.sound.Correction.Value()*1e6, m.sound.Error.Value()*1000
+	}
+	return out
+}
+
+// currentMusic returns the open stream of buffered sound.
 func (s *streams) currentMusic() *musicStream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,8 +238,32 @@ func (s *streams) currentMusic() *musicStream {
 
 // Anchor lets buffered sound play, or pauses it.
 func (s *streams) Anchor(a message.RateAnchor) {
-	if m := s.currentMusic(); m != nil {
-		m.stream.SetAnchor(a.Playing, a.Anchored, a.RTP, a.At, a.Timeline)
+	m := s.currentMusic()
+	if m == nil {
+		return
+	}
+	m.stream.SetAnchor(a.Playing, a.Anchored, a.RTP, a.At, a.Timeline)
+	if a.Playing && a.Anchored && s.onGroupClock() {
+		s.clockCheck.Do(func() { s.wg.Go(func() { s.checkClock(a.Timeline) }) })
+	}
+}
+
+// clockPatience is how long a clock may take until people are told that it is
+// missing: without it nothing is heard, and firewalls are the usual reason.
+const clockPatience = 5 * time.Second
+
+// checkClock warns of a clock that is not heard.
+func (s *streams) checkClock(timeline uint64) {
+	select {
+	case <-s.ctx.Done():
+		return
+	case <-time.After(clockPatience):
+	}
+	if _, ok := s.r.ptp.Follower.Local(timeline, 0); !ok {
+		f := s.r.ptp.Follower
+		s.r.log.Warn("the clock of the group is not heard: are UDP ports 319 and 320 open?", "clock", fmt.Sprintf("%016x", timeline),
+			"messages", f.Messages.Value(), "from others", f.Strangers.Value())
+		s.r.warnings.add("the clock of an AirPlay 2 group is not heard: UDP ports 319 and 320 must be open")
 	}
 }
 

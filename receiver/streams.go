@@ -73,6 +73,7 @@ type streams struct {
 	music   *musicStream
 	// leaveGroup ends the listening to the clocks of a group; nil outside one.
 	leaveGroup func()
+	clockCheck sync.Once
 	// recording is the file of the session, where the output is one.
 	recording *tape
 }

@@ -176,7 +176,13 @@ func (s *streams) describe(out *status.Snapshot) {
 		out.Clock.Unanswered = s.ntp.Unanswered()
 	}
 	s.mu.Lock()
-	picture, sound := s.picture, s.audio
+	picture := s.picture
+	switch {
+	case s.music != nil:
+		out.Sound = s.music.describe()
+	case s.audio != nil:
+		out.Sound = s.audio.describe()
+	}
 	s.mu.Unlock()
 	if picture != nil {
 		if p := picture.sink.params.Load(); p != nil {
@@ -185,8 +191,7 @@ func (s *streams) describe(out *status.Snapshot) {
 				Received: picture.stats.Pictures.Value(), Late: m.skipped.Value(), Dropped: m.undecodable.Value() + picture.stats.Malformed.Value(), Paused: picture.sink.paused.Load()}
 		}
 	}
-	if sound != nil {
-		out.Sound = sound.describe()
+	if out.Sound != nil {
 		if db := s.r.Volume(); db >= -30 {
 			out.Sound.Volume = &db
 		}
