@@ -59,13 +59,51 @@ func (s *streams) soundClock() clock.Estimate {
 	return s.clock.Estimate()
 }
 
-// heardLater is how long after its time sound is heard. A group plays on time:
-// its sender has thought of the network.
+// heardLater is how long after its time sound is heard: with a picture as much
+// as that. A group plays on time: its sender has thought of the network.
 func (s *streams) heardLater() time.Duration {
 	if s.onGroupClock() {
-		return 0
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.picture == nil {
+			return 0
+		}
 	}
 	return s.delay()
+}
+
+// soundInstant turns an instant of the sender's clock into one of the sound.
+func (s *streams) soundInstant(est *clock.Estimate, at clock.Remote) clock.Remote {
+	if s.onGroupClock() {
+		return clock.Remote(est.ToLocal(at))
+	}
+	return at
+}
+
+// followGroup makes the clock of the group that of the sender, unless its
+// pictures have shown that they keep another.
+func (s *streams) followGroup() {
+	if !s.onGroupClock() || s.foreign.Load() {
+		return
+	}
+	if e, _ := s.r.ptp.Follower.Estimate(); e.Source != clock.None {
+		s.clock.Set(e)
+	}
+}
+
+// stampArrived learns about the sender's clock from a picture. One that is
+// stamped by the group's clock is near its instant on that.
+func (s *streams) stampArrived(stamp clock.Remote, at clock.Time) {
+	const near = 10 * time.Second
+	if s.onGroupClock() && !s.foreign.Load() {
+		local, known := s.r.ptp.Follower.Local(0, stamp)
+		if known && local.Sub(at).Abs() < near {
+			s.followGroup()
+			return
+		}
+		s.foreign.Store(known)
+	}
+	s.clock.Arrived(stamp, at)
 }
 
 // TimingPeer is how senders find our clock.

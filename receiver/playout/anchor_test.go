@@ -21,7 +21,7 @@ func (still) Decode(_ []byte, pcm []float32) (int, error) {
 func (still) Reset() {}
 
 // TestAbsurdAnchors: instants and frames at the ends of what a sender can say
-// are silence, and sound is back with a sensible anchor.
+// break nothing and take no time, and sound is back with a sensible anchor.
 func TestAbsurdAnchors(t *testing.T) {
 	f := audio.Format{Codec: audio.ALAC, Rate: 44100, Channels: 2, Bits: 16, Frames: 352}
 	sender, err := audio.NewSealed(make([]byte, 32))
@@ -55,10 +55,6 @@ func TestAbsurdAnchors(t *testing.T) {
 			b.SetAnchor(true, true, rtp, at, 7)
 			for range 3 {
 				s.Fill(pcm, now)
-				if n := loud(); n > 0 && at != now {
-					// Frames of the far past may be concealed, for an instant.
-					t.Logf("frame %d at %v: %d samples", rtp, at, n)
-				}
 				now = now.Add(10 * time.Millisecond)
 			}
 		}
