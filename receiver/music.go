@@ -17,6 +17,7 @@ import (
 	"aerie/receiver/message"
 	"aerie/receiver/playout"
 	"aerie/receiver/session"
+	"aerie/receiver/status"
 )
 
 // openPTP opens the ports of the group's clock, where the identity has a use
@@ -58,13 +59,51 @@ func (s *streams) soundClock() clock.Estimate {
 	return s.clock.Estimate()
 }
 
-// heardLater is how long after its time sound is heard. A group plays on time:
-// its sender has thought of the network.
+// heardLater is how long after its time sound is heard: with a picture as much
+// as that. A group plays on time: its sender has thought of the network.
 func (s *streams) heardLater() time.Duration {
 	if s.onGroupClock() {
-		return 0
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.picture == nil {
+			return 0
+		}
 	}
 	return s.delay()
+}
+
+// soundInstant turns an instant of the sender's clock into one of the sound.
+func (s *streams) soundInstant(est *clock.Estimate, at clock.Remote) clock.Remote {
+	if s.onGroupClock() {
+		return clock.Remote(est.ToLocal(at))
+	}
+	return at
+}
+
+// followGroup makes the clock of the group that of the sender, unless its
+// pictures have shown that they keep another.
+func (s *streams) followGroup() {
+	if !s.onGroupClock() || s.foreign.Load() {
+		return
+	}
+	if e, _ := s.r.ptp.Follower.Estimate(); e.Source != clock.None {
+		s.clock.Set(e)
+	}
+}
+
+// stampArrived learns about the sender's clock from a picture. One that is
+// stamped by the group's clock is near its instant on that.
+func (s *streams) stampArrived(stamp clock.Remote, at clock.Time) {
+	const near = 10 * time.Second
+	if s.onGroupClock() && !s.foreign.Load() {
+		local, known := s.r.ptp.Follower.Local(0, stamp)
+		if known && local.Sub(at).Abs() < near {
+			s.followGroup()
+			return
+		}
+		s.foreign.Store(known)
+	}
+	s.clock.Arrived(stamp, at)
 }
 
 // TimingPeer is how senders find our clock.
@@ -217,7 +256,18 @@ func (m *musicStream) close(log *slog.Logger) {
 	log.Info("buffered sound ended", "packets", c.Received.Value(), "refused", c.Refused.Value(), "decoded", m.track.Decoded.Value())
 }
 
-// current returns the open stream of buffered sound.
+// describe shows the stream on the status page.
+func (m *musicStream) describe() *status.Sound {
+	f, c := m.format, &m.stream.Counts
+	out := &status.Sound{Codec: f.Codec.String(), SampleRate: f.Rate, Channels: f.Channels, Received: c.Received.Value(), Lost: c.Refused.Value(),
+		Concealed: m.track.Concealed.Value() / uint64(f.Frames)}
+	if m.sound != nil {
+		out.Drift, out.SyncError = m.sound.Correction.Value()*1e6, m.sound.Error.Value()*1000
+	}
+	return out
+}
+
+// currentMusic returns the open stream of buffered sound.
 func (s *streams) currentMusic() *musicStream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,8 +276,32 @@ func (s *streams) currentMusic() *musicStream {
 
 // Anchor lets buffered sound play, or pauses it.
 func (s *streams) Anchor(a message.RateAnchor) {
-	if m := s.currentMusic(); m != nil {
-		m.stream.SetAnchor(a.Playing, a.Anchored, a.RTP, a.At, a.Timeline)
+	m := s.currentMusic()
+	if m == nil {
+		return
+	}
+	m.stream.SetAnchor(a.Playing, a.Anchored, a.RTP, a.At, a.Timeline)
+	if a.Playing && a.Anchored && s.onGroupClock() {
+		s.clockCheck.Do(func() { s.wg.Go(func() { s.checkClock(a.Timeline) }) })
+	}
+}
+
+// clockPatience is how long a clock may take until people are told that it is
+// missing: without it nothing is heard, and firewalls are the usual reason.
+const clockPatience = 5 * time.Second
+
+// checkClock warns of a clock that is not heard.
+func (s *streams) checkClock(timeline uint64) {
+	select {
+	case <-s.ctx.Done():
+		return
+	case <-time.After(clockPatience):
+	}
+	if _, ok := s.r.ptp.Follower.Local(timeline, 0); !ok {
+		f := s.r.ptp.Follower
+		s.r.log.Warn("the clock of the group is not heard: are UDP ports 319 and 320 open?", "clock", fmt.Sprintf("%016x", timeline),
+			"messages", f.Messages.Value(), "from others", f.Strangers.Value())
+		s.r.warnings.add("the clock of an AirPlay 2 group is not heard: UDP ports 319 and 320 must be open")
 	}
 }
 

@@ -52,6 +52,7 @@ func (r *Receiver) discovered(st discovery.Status) {
 	if st.Name != r.Name() {
 		r.log.Warn("the name is taken by another receiver", "name", r.Name(), "now", st.Name)
 		r.identity.name.Store(st.Name)
+		r.server.Push()
 	}
 	if st.Announced {
 		r.announcedOnce.Do(func() {

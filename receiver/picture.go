@@ -69,7 +69,7 @@ func (p *pictureSink) allow(params *mirror.Parameters) error {
 func (p *pictureSink) Picture(b mirror.Buffer, au *mirror.AccessUnit) {
 	s, m := p.s, &p.s.r.meters
 	s.active.Store(int64(au.Arrived))
-	s.clock.Arrived(au.Time, au.Arrived)
+	s.stampArrived(au.Time, au.Arrived)
 	m.pictures.Inc()
 	m.pictureBytes.Add(uint64(len(au.Data)))
 	m.receive.Observe(au.Arrived.Sub(au.Begun))

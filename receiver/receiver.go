@@ -176,6 +176,9 @@ func (r *Receiver) openServer() error {
 		Now: r.now, Log: r.log, Limits: rtsp.DefaultLimits, Timeouts: rtsp.DefaultTimeouts,
 		Changed: r.somethingChanged,
 	}
+	if base := r.cfg.Network.MediaPorts; base != 0 {
+		r.server.EventPort = uint16(base + 2)
+	}
 	if recorder != nil {
 		r.server.Recorder = recorder
 	}

@@ -76,6 +76,8 @@ type streams struct {
 	music   *musicStream
 	// leaveGroup ends the listening to the clocks of a group; nil outside one.
 	leaveGroup func()
+	clockCheck sync.Once
+	foreign    atomic.Bool // pictures are not stamped by the group's clock
 	// recording is the file of the session, where the output is one.
 	recording *tape
 }

@@ -180,7 +180,13 @@ func (s *streams) describe(out *status.Snapshot) {
 		out.Clock.Unanswered = s.ntp.Unanswered()
 	}
 	s.mu.Lock()
-	picture, sound := s.picture, s.audio
+	picture := s.picture
+	switch {
+	case s.music != nil:
+		out.Sound = s.music.describe()
+	case s.audio != nil:
+		out.Sound = s.audio.describe()
+	}
 	s.mu.Unlock()
 	if picture != nil {
 		if p := picture.sink.params.Load(); p != nil {
@@ -196,8 +202,7 @@ func (s *streams) describe(out *status.Snapshot) {
 			out.Picture.Copied = m.PixelsCopied.Value()
 		}
 	}
-	if sound != nil {
-		out.Sound = sound.describe()
+	if out.Sound != nil {
 		if db := s.r.Volume(); db >= -30 {
 			out.Sound.Volume = &db
 		}

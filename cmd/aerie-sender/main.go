@@ -35,8 +35,8 @@ var version = "devel"
 // flags are those of the command line.
 type flags struct {
 	clip, size, sound, name, device, pin, password, replay string
-	fps, seconds, frames, key                              int
-	soundOnly, forGood                                     bool
+	fps, seconds, frames, key, ptp                         int
+	soundOnly, forGood, buffered                           bool
 	fast, loop, pair, deaf, noClock, noFeedback, json      bool
 	version                                                bool
 	loss, reorder, ahead, drift                            float64
@@ -70,6 +70,8 @@ func (f *flags) add(fs *flag.FlagSet) {
 	fs.StringVar(&f.password, "password", "", "the password of the receiver")
 	fs.BoolVar(&f.pair, "pair", false, "pair even where the receiver does not ask for it")
 	fs.BoolVar(&f.forGood, "pair-for-good", false, "pair by HomeKit in the way that the receiver remembers, not for one connection")
+	fs.BoolVar(&f.buffered, "buffered", false, "send sound ahead of its time, as music players of AirPlay 2 do")
+	fs.IntVar(&f.ptp, "ptp", 319, "UDP `PORT` of the receiver for PTP, the clock of AirPlay 2 groups; 0: NTP")
 	fs.BoolVar(&f.soundOnly, "sound-only", false, "send no picture, as to a loudspeaker")
 	fs.Float64Var(&f.loss, "loss", 0, "lose this `PART` of the packets of sound: 0.02 is 2 %")
 	fs.Float64Var(&f.reorder, "reorder", 0, "let this `PART` of them change places with the next")
@@ -147,11 +149,14 @@ func run(args []string, out io.Writer) error {
 // options turns flags into what the phone takes.
 func (f *flags) options(addr string) (*phone.Options, error) {
 	o := &phone.Options{
-		Address: addr, Name: f.name, Device: f.device, Password: f.password, Pair: f.pair || f.pin != "", PairForGood: f.forGood,
+		Address: addr, Name: f.name, Device: f.device, Password: f.password, Pair: f.pair || f.pin != "", PairForGood: f.forGood, Buffered: f.buffered,
 		Duration: time.Duration(f.seconds) * time.Second, Fast: f.fast, Loss: f.loss, Reorder: f.reorder, Deaf: f.deaf, NoClock: f.noClock, NoFeedback: f.noFeedback,
 		Seed: f.seed, Ahead: time.Duration(f.ahead * float64(time.Second)), Drift: f.drift * 1e-6,
 		PauseEvery: time.Duration(f.pause) * time.Second, RotateEvery: time.Duration(f.rotate) * time.Second,
 		PIN: f.askPIN,
+	}
+	if f.buffered {
+		o.PTPPort = f.ptp
 	}
 	if f.classic != "" {
 		encryption, ok := map[string]phone.Encryption{"none": phone.Clear, "rsa": phone.RSA, "fairplay": phone.FairPlay}[f.classic]
@@ -168,6 +173,9 @@ func (f *flags) options(addr string) (*phone.Options, error) {
 	}
 	if err := f.picture(o); err != nil {
 		return nil, err
+	}
+	if f.buffered {
+		return o, f.tone(o, "alac")
 	}
 	return o, f.tone(o, "eld")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"math"
 	"net"
 	"path/filepath"
@@ -108,6 +109,34 @@ func TestRealtimeOnGroupClock(t *testing.T) {
 	g.stop()
 	if beeps := beepsIn(t, file); len(beeps) < 4 {
 		t.Errorf("%d beeps", len(beeps))
+	}
+}
+
+// A mirrored screen on a group's clock: picture and sound of a recording are
+// together, though the sound is placed by PTP and the picture by its stamps.
+func TestMirroringOnGroupClock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.mp4")
+	port := freePorts(t)
+	g := newRig(t, func(c *config.Config) {
+		c.Identity, c.Network.PTPPort, c.Video.Output, c.Audio.Output = "both", port, "file:"+file, "auto"
+	})
+	g.mirror(phone.Options{Picture: testPattern(t, 320, 240, 30, 240), Sound: tone(t, audio.ALAC), PTPPort: port, Ahead: time.Hour})
+	g.stop()
+	pcm := decodeFile(t, "-i", file, "-map", "0:a", "-af", "aresample=async=1:first_pts=0", "-f", "s16le", "-ac", "2", "-ar", "44100", "-")
+	samples := make([]int16, len(pcm)/2)
+	for i := range samples {
+		samples[i] = int16(binary.LittleEndian.Uint16(pcm[2*i:]))
+	}
+	beeps := sound.Find(samples, 2, 44100)
+	if len(beeps) < 4 {
+		t.Fatalf("%d beeps in %.1f s", len(beeps), float64(len(samples))/2/44100)
+	}
+	begins := firstPicture(t, file)
+	for _, b := range beeps[1:] {
+		at := b.Sample/44100 - begins
+		if skew := at - math.Round(at); math.Abs(skew) > 0.030 {
+			t.Errorf("a beep at %.4f s: sound and picture are %.1f ms apart", at, skew*1000)
+		}
 	}
 }
 

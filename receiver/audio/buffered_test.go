@@ -395,3 +395,22 @@ func FuzzBuffered(f *testing.F) {
 		b.take()
 	})
 }
+
+// Time stamps that run back behind zero, and a reader that leaps to the ends of
+// time: nothing breaks, and nothing takes long.
+func TestTrackAtTheEnds(t *testing.T) {
+	b := newBuffer(t, nil)
+	for seq, rtp := range []uint32{5, 0xfffffff0, 0xffff0000, 0x80000000} {
+		if err := b.Put(b.packet(uint32(seq), rtp, 0, "\x40")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr := NewTrack(b, alac, constant{352})
+	pcm := make([]float32, 2*100)
+	for _, from := range []int64{5, -16, -0x10000, -1 << 31, 1 << 50, -1 << 50, 0} {
+		tr.Read(from, pcm)
+	}
+	if tr.Decoded.Value() != 4 {
+		t.Errorf("%d packets decoded", tr.Decoded.Value())
+	}
+}

@@ -33,7 +33,7 @@ type Track struct {
 	decoder   Decoder
 	concealer *Concealer
 	channels  int
-	ring      []float32 // frame f stands at f % trackFrames
+	ring      []float32 // frame f stands at place(f)
 	begin     int64     // frames before this one are gone
 	end       int64     // one behind the newest frame
 	started   bool
@@ -84,7 +84,7 @@ func (t *Track) Read(from int64, dst []float32) {
 	for i := range n {
 		out := dst[i*int64(t.channels):][:t.channels]
 		if f := from + i; f >= t.begin && f < t.end && f >= t.end-trackFrames {
-			copy(out, t.ring[f%trackFrames*int64(t.channels):])
+			copy(out, t.ring[place(f)*t.channels:])
 		} else {
 			clear(out)
 		}
@@ -111,6 +111,9 @@ func (t *Track) advance(to int64) {
 		case state == Missing:
 			t.feed.Skip()
 			t.conceal(t.end + int64(t.format.Frames))
+		case to > t.end+trackFrames:
+			t.started = false // nothing is near what is asked for
+			return
 		default:
 			t.conceal(to)
 		}
@@ -210,8 +213,12 @@ func (t *Track) conceal(to int64) {
 	}
 }
 
+// place is where a frame stands in the ring. A sender's time stamps may run back
+// behind zero.
+func place(frame int64) int { return int(frame & (trackFrames - 1)) }
+
 func (t *Track) append(pcm []float32) {
-	at := int(t.end%trackFrames) * t.channels
+	at := place(t.end) * t.channels
 	n := copy(t.ring[at:], pcm)
 	copy(t.ring, pcm[n:])
 	t.end += int64(len(pcm) / t.channels)

@@ -32,10 +32,17 @@ type events struct {
 	done     chan struct{}
 }
 
-// openEvents listens on an address of ours.
-func openEvents(local netip.Addr, e *events) error {
-	var err error
-	e.listener, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0)))
+// openEvents listens on an address of ours, on a port or, where that is taken
+// by another connection, on any.
+func openEvents(local netip.Addr, port uint16, e *events) error {
+	listen := func(port uint16) (err error) {
+		e.listener, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, port)))
+		return err
+	}
+	err := listen(port)
+	if err != nil && port != 0 {
+		err = listen(0)
+	}
 	if err != nil {
 		return fmt.Errorf("event port: %w", err)
 	}

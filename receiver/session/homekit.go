@@ -66,7 +66,7 @@ func (c *conn) openEvents() (port int, err error) {
 			c.rtsp.Close()
 		},
 	}
-	if err := openEvents(c.local, e); err != nil {
+	if err := openEvents(c.local, c.server.EventPort, e); err != nil {
 		return 0, err
 	}
 	c.events.Store(e)

@@ -23,6 +23,7 @@ type source struct {
 	drift   float64
 	deaf    bool // answers no request
 	silent  bool
+	asleep  bool // announces itself, and sends no Syncs
 	seq     uint16
 }
 
@@ -100,7 +101,7 @@ func (w *world) add(s source) *source {
 
 func (s *source) sync() {
 	s.w.after(125*time.Millisecond, s.sync)
-	if s.silent {
+	if s.silent || s.asleep {
 		return
 	}
 	s.seq++
@@ -304,6 +305,49 @@ func TestLiars(t *testing.T) {
 	again()
 	if f.Handle(lie.AppendTo(nil), s.addr, 1, nil); f.Messages.Value() != 1 {
 		t.Error("a peer is heard after its session")
+	}
+}
+
+// A clock that sleeps is woken: by something a little better than itself, and
+// then a little worse. One that stays asleep is not bothered all the time.
+func TestWake(t *testing.T) {
+	w := newWorld(uniform(100*time.Microsecond, 400*time.Microsecond))
+	s := w.add(source{id: 5, offset: time.Hour, asleep: true})
+	var heard []int
+	wakes := true
+	var tick func()
+	tick = func() {
+		w.after(50*time.Millisecond, tick)
+		b, to := w.f.Wake(w.now, nil)
+		if b == nil {
+			return
+		}
+		m, ok := Parse(b)
+		if !ok || m.Kind != Announce || to != s.addr || m.Quality.Clock != 0xae || m.Source.Clock != 0xae {
+			t.Errorf("%+v to %v", m, to)
+		}
+		heard = append(heard, int(m.Quality.Priority1))
+		if m.Quality.Priority1 > s.quality.Priority1 && wakes {
+			s.asleep = false
+		}
+	}
+	wakes = false
+	w.after(0, tick)
+	w.run(800 * time.Millisecond)
+	if len(heard) > 0 {
+		t.Errorf("woken at once: %v", heard)
+	}
+	w.run(20 * time.Second)
+	if len(heard) != 8 || heard[0] != 247 || heard[1] != 249 {
+		t.Errorf("heard %v", heard)
+	}
+	wakes = true
+	w.run(20 * time.Second)
+	if s.asleep || len(heard) != 10 {
+		t.Errorf("asleep %v, heard %v", s.asleep, heard)
+	}
+	if wrong := w.wrong(t, s).Abs(); wrong > time.Millisecond {
+		t.Errorf("off by %v", wrong)
 	}
 }
 

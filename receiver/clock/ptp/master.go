@@ -28,8 +28,14 @@ type master struct {
 	quality  Quality
 	known    bool // the quality was announced
 	announce clock.Time
-	seen     clock.Time // last Sync
-	syncs    int
+	general  netip.AddrPort // where its Announces come from
+	wake     struct {       // how it is made to send Syncs
+		since   clock.Time // it has been announcing without any
+		at      clock.Time // of the last attempt
+		pending bool       // the second half of it is due
+	}
+	seen  clock.Time // last Sync
+	syncs int
 
 	time clock.Sender
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"aerie/receiver/clock"
 )
@@ -44,7 +45,26 @@ func (p *Ports) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.read(p.event) })
 	wg.Go(func() { p.read(p.general) })
+	wg.Go(func() { p.wake(ctx) })
 	wg.Wait()
+}
+
+// wake wakes clocks that send nothing.
+func (p *Ports) wake(ctx context.Context) {
+	t := time.NewTicker(wakeSecond)
+	defer t.Stop()
+	out := make([]byte, 0, announceSize)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if m, to := p.Follower.Wake(p.Now(), out); m != nil {
+			// What is lost is sent again.
+			_, _ = p.general.WriteToUDPAddrPort(m, to)
+		}
+	}
 }
 
 // Close closes the ports.

@@ -106,7 +106,7 @@ func (f *Follower) Handle(b []byte, from netip.AddrPort, at clock.Time, out []by
 	f.Messages.Inc()
 	switch m.Kind {
 	case Announce:
-		f.announced(&m, at)
+		f.announced(&m, from, at)
 	case Sync:
 		f.synced(&m, from, at)
 	case FollowUp:
@@ -164,11 +164,15 @@ func (f *Follower) find(source Port, now clock.Time) *master {
 
 func (m *master) lastHeard() clock.Time { return max(m.seen, m.announce) }
 
-func (f *Follower) announced(m *Message, at clock.Time) {
+func (f *Follower) announced(m *Message, from netip.AddrPort, at clock.Time) {
 	c := f.find(m.Source, at)
+	if c.general != from || c.alive(at) {
+		c.general, c.wake.since = from, at
+	}
 	if c.known && c.quality.Clock != m.Quality.Clock {
 		// What it tells is another time line from now on.
-		*c = master{source: c.source, peer: c.peer}
+		*c = master{source: c.source, peer: c.peer, general: c.general}
+		c.wake.since = at
 	}
 	c.quality, c.known, c.announce = m.Quality, true, at
 }
