@@ -16,6 +16,7 @@ import (
 	"aerie/receiver/message"
 	"aerie/receiver/mirror"
 	"aerie/receiver/playout"
+	"aerie/receiver/remote"
 	"aerie/receiver/session"
 )
 
@@ -43,6 +44,7 @@ func (m *media) Open(o session.Opening) (session.Streams, error) {
 		r.warnings.add(fmt.Sprintf("no sound: %v", err))
 	}
 	s.sound = sound
+	s.openRemote()
 	s.active.Store(int64(r.now()))
 	r.current.Store(s)
 	return s, nil
@@ -65,6 +67,7 @@ type streams struct {
 	mixer        mixer
 	sound        soundSession // nil without sound
 	time         containerTime
+	remote       *remote.Sender
 	active       atomic.Int64 // clock.Time of the last media
 
 	mu      sync.Mutex
