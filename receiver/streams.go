@@ -16,6 +16,7 @@ import (
 	"aerie/receiver/message"
 	"aerie/receiver/mirror"
 	"aerie/receiver/playout"
+	"aerie/receiver/remote"
 	"aerie/receiver/session"
 )
 
@@ -44,6 +45,7 @@ func (m *media) Open(o session.Opening) (session.Streams, error) {
 		r.warnings.add(fmt.Sprintf("no sound: %v", err))
 	}
 	s.sound = sound
+	s.openRemote()
 	s.active.Store(int64(r.now()))
 	r.current.Store(s)
 	return s, nil
@@ -66,6 +68,7 @@ type streams struct {
 	mixer        mixer
 	sound        soundSession // nil without sound
 	time         containerTime
+	remote       *remote.Sender
 	active       atomic.Int64           // clock.Time of the last media
 	path         atomic.Pointer[string] // which way decoded pictures take to the display
 	decoder      atomic.Pointer[string] // what decodes them

@@ -34,7 +34,7 @@ func openWeb(r *Receiver) (*web, error) {
 	host, _ := os.Hostname() // a machine without a name has one page less
 	o := status.Options{
 		Snapshot: r.snapshot, Live: w.view, Metrics: &w.metrics, Artwork: r.playing.image, Clock: r.clocks,
-		Presented: r.meters.presented.Observe, Hosts: []string{host},
+		Presented: r.meters.presented.Observe, Control: r, Hosts: []string{host},
 		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
 	w.server = status.New(o)
@@ -163,7 +163,7 @@ func (r *Receiver) snapshot() status.Snapshot {
 func (s *streams) describe(out *status.Snapshot) {
 	from := s.opening.Sender
 	out.Sender = &status.Sender{Name: from.Name, Model: from.Model, OS: from.OS, Address: from.Addr.String(),
-		Since: time.Now().Add(-s.r.now().Sub(s.began))}
+		Since: time.Now().Add(-s.r.now().Sub(s.began)), Remote: s.remote.Ready()}
 	now := s.r.now()
 	est := s.clock.Estimate()
 	measured := est.Source == clock.NTP
@@ -211,7 +211,7 @@ func (s *streams) describe(out *status.Snapshot) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.what.Title != "" {
-		at, length := n.progress.Position(44100)
+		at, length := n.position(s.Active())
 		out.NowPlaying = &status.NowPlaying{Title: n.what.Title, Artist: n.what.Artist, Album: n.what.Album, Position: at.Seconds(), Length: length.Seconds()}
 		if n.artwork != nil {
 			out.NowPlaying.Artwork = fmt.Sprint(len(n.artwork))

@@ -44,6 +44,7 @@ type Sender struct {
 	OS      string    `json:"os"`      // "iPhone OS 16.2 (20C65)"
 	Address string    `json:"address"` // of its control connection
 	Since   time.Time `json:"since"`
+	Remote  bool      `json:"remote"` // whether it can be told to pause and the like
 }
 
 // Picture is the mirrored screen.
