@@ -251,6 +251,9 @@ func (r *Receiver) capabilities() *message.Capabilities {
 	return c
 }
 
+// loudspeaker tells that senders are offered sound alone.
+func (r *Receiver) loudspeaker() bool { return message.Identity(r.cfg.Identity) == message.AirPlay2 }
+
 // Volume is the receiver's volume in dB.
 func (r *Receiver) Volume() float64 {
 	r.volumeMu.Lock()

@@ -132,7 +132,7 @@ func (r *Receiver) register() {
 // snapshot describes the receiver for the page.
 func (r *Receiver) snapshot() status.Snapshot {
 	out := status.Snapshot{PIN: r.pin.shown(), Warnings: r.warnings.all()}
-	out.Receiver = status.Receiver{Name: r.Name(), Version: r.version, Uptime: r.now().Sub(r.began).Seconds()}
+	out.Receiver = status.Receiver{Name: r.Name(), Version: r.version, Uptime: r.now().Sub(r.began).Seconds(), Loudspeaker: r.loudspeaker()}
 	for _, a := range r.addresses() {
 		if !a.IsLoopback() {
 			out.Receiver.Addresses = append(out.Receiver.Addresses, net.JoinHostPort(a.String(), fmt.Sprint(r.Port())))

@@ -72,9 +72,30 @@ func TestFeaturesHaveHandlers(t *testing.T) {
 	}
 }
 
+// Streams that were not offered are refused.
+func TestStreamsNotOffered(t *testing.T) {
+	for kind, identity := range map[int]message.Identity{message.StreamMirror: message.AirPlay2, message.StreamBufferedAudio: message.Mirror} {
+		r := newRig(t, func(s *Server) {
+			s.Capabilities = func() *message.Capabilities {
+				c := capabilities()
+				c.Identity, c.Features = identity, identity.Features(message.Abilities{})
+				return c
+			}
+		})
+		p := r.dial("11:11:11:11:11:11")
+		if p.begin() != 200 {
+			t.Fatal("no session")
+		}
+		s := message.Setup{Streams: []message.StreamSetup{{Type: kind, ConnectionID: 5, SharedKey: make([]byte, 32)}}}
+		if got := p.ask("SETUP", url, "application/x-apple-binary-plist", s.Encode()).Status; got != 400 {
+			t.Errorf("stream type %d of identity %s: %d", kind, identity, got)
+		}
+	}
+}
+
 // The streams of the table above are opened; others are passed over.
 func TestStreamTypes(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t, func(s *Server) { s.Capabilities = everything })
 	p := r.dial("11:11:11:11:11:11")
 	if p.begin() != 200 {
 		t.Fatal("no session")

@@ -34,12 +34,15 @@ func homekitRig(t testing.TB, policy pairing.PINPolicy, display pairing.PINDispl
 	return newRig(t, func(s *Server) {
 		s.Authority = pairing.New(pairing.Config{Store: keystore.Volatile(nil), Identifier: capabilities().PairingID, PIN: policy, Display: display,
 			Now: clock.Now, Wall: time.Now, Log: slog.New(slog.DiscardHandler)})
-		s.Capabilities = func() *message.Capabilities {
-			c := capabilities()
-			c.Identity, c.Features = message.Both, message.Both.Features(message.Abilities{})
-			return c
-		}
+		s.Capabilities = everything
 	})
+}
+
+// everything is the identity that has everything.
+func everything() *message.Capabilities {
+	c := capabilities()
+	c.Identity, c.Features = message.Both, message.Both.Features(message.Abilities{Buffered: true, PTP: true})
+	return c
 }
 
 // pair pairs for this connection, and encrypts it.

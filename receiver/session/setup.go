@@ -210,6 +210,10 @@ func (c *conn) openStream(m *message.StreamSetup) (r message.StreamReply, code i
 		case message.StreamAudio:
 			r.DataPort, r.ControlPort, err = s.Audio(AudioRequest{StreamSetup: *m})
 		case message.StreamBufferedAudio:
+			if c.server.Capabilities().Features&message.FeatureBufferedAudio == 0 {
+				err = errors.New("buffered sound was not offered")
+				return
+			}
 			r.DataPort, r.BufferSize, err = s.Buffered(AudioRequest{StreamSetup: *m})
 		default:
 			r.Type = 0

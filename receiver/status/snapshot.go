@@ -29,6 +29,8 @@ type Receiver struct {
 	Addresses []string `json:"addresses"` // where it can be reached: host:port
 	Video     Output   `json:"video"`
 	Audio     Output   `json:"audio"`
+	// Loudspeaker tells that senders are offered sound alone.
+	Loudspeaker bool `json:"loudspeaker,omitempty"`
 }
 
 // Output is where picture or sound go.

@@ -84,7 +84,11 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) {
 	if r.Receiver.Name != "" {
-		fmt.Fprintf(w, "receiver   %s (%s/%s), asks for %dx%d at %d\n", r.Receiver.Name, r.Receiver.Model, r.Receiver.Version, r.Receiver.Width, r.Receiver.Height, r.Receiver.MaxFPS)
+		wish := ""
+		if r.Receiver.Width > 0 {
+			wish = fmt.Sprintf(", asks for %dx%d at %d", r.Receiver.Width, r.Receiver.Height, r.Receiver.MaxFPS)
+		}
+		fmt.Fprintf(w, "receiver   %s (%s/%s)%s\n", r.Receiver.Name, r.Receiver.Model, r.Receiver.Version, wish)
 		fmt.Fprintf(w, "connected  in %.1f ms, paired: %v, encrypted: %v\n", ms(r.Connect), r.Paired, r.Encrypted)
 	} else {
 		fmt.Fprintf(w, "connected  in %.1f ms\n", ms(r.Connect))

@@ -107,7 +107,9 @@ function renderIdle({receiver, sender, pin}) {
   document.title = sender?.name ? `${sender.name} on ${receiver.name}` : receiver.name
   put($("name"), receiver.name)
   for (const e of document.querySelectorAll(".name")) put(e, receiver.name)
-  put($("ready"), sender ? `${sender.name || "A sender"} is connected` : "Ready for your screen")
+  for (const e of document.querySelectorAll(".screens")) e.hidden = Boolean(receiver.loudspeaker)
+  for (const e of document.querySelectorAll(".loudspeaker")) e.hidden = !receiver.loudspeaker
+  put($("ready"), sender ? `${sender.name || "A sender"} is connected` : receiver.loudspeaker ? "Ready for your music" : "Ready for your screen")
   $("pin").hidden = !pin
   $("steps").hidden = Boolean(pin)
   put($("pin-digits"), pin ?? "")
