@@ -79,7 +79,7 @@ func (r *Receiver) somethingChanged() {
 	if announce != nil {
 		announce()
 	}
-	r.redrawIdle()
+	r.nowPlaying()
 }
 
 func (r *Receiver) redrawIdle() {
