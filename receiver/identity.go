@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"aerie/hw/board"
 	"aerie/receiver/config"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
@@ -85,13 +86,12 @@ func (id *identity) flush() {
 }
 
 // capabilities describes the receiver, without what changes with a session.
-func (id *identity) capabilities(cfg *config.Config) *message.Capabilities {
-	width, height, _ := config.ParseSize(cfg.Video.Size) // checked before
+func (id *identity) capabilities(cfg *config.Config, l board.Limits) *message.Capabilities {
 	c := &message.Capabilities{
 		DeviceID: id.deviceID, Name: id.name.Load().(string), Model: message.MirrorModel, Version: message.MirrorVersion,
 		PairingID: message.PairingIdentity(id.deviceID),
 		Status:    message.StatusAudioCable,
-		Display: message.Display{Width: width, Height: height, MaxFPS: cfg.Video.FPS,
+		Display: message.Display{Width: l.Width, Height: l.Height, MaxFPS: l.FPS,
 			UUID: message.DisplayIdentity(id.deviceID), Overscanned: cfg.Video.Overscan},
 	}
 	copy(c.PublicKey[:], id.store.Identity().Public().(ed25519.PublicKey))

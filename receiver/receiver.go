@@ -23,6 +23,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"aerie/drm"
+	"aerie/hw/board"
 	"aerie/receiver/clock"
 	"aerie/receiver/config"
 	"aerie/receiver/message"
@@ -40,6 +42,10 @@ type Options struct {
 	// Measure decodes what is passed through as well, to read the stamps of
 	// the test pattern.
 	Measure bool
+	// Hardware is the decoder to use instead of the machine's own, and
+	// Display is told of the display that was opened; both are for tests.
+	Hardware *Hardware
+	Display  func(*drm.Display)
 }
 
 // Receiver is one AirPlay receiver.
@@ -51,10 +57,14 @@ type Receiver struct {
 	began   clock.Time
 
 	identity  identity
+	machine   machine
 	authority *pairing.Authority
 	server    *session.Server
 	video     videoOutput
 	audio     audioOutput
+	page      *pageOutput // the video output, if that is the pages
+	gate      soundGate
+	hardware  *Hardware // nil: what the machine has
 	meters    meters
 	pin       pinBoard
 	playing   playing
@@ -79,7 +89,8 @@ type Receiver struct {
 // New opens what the receiver needs before it can be found: its identity, its
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (r *Receiver, err error) {
-	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now()}
+	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware}
+	r.machine.board = board.Read("/")
 	defer func() {
 		if err != nil {
 			r.close()
@@ -99,6 +110,11 @@ func New(o Options) (r *Receiver, err error) {
 	}
 	if err = r.openOutputs(o.Measure); err != nil {
 		return nil, err
+	}
+	l := r.limits()
+	r.log.Info("machine", "board", r.machine.board, "width", l.Width, "height", l.Height, "fps", l.FPS, "threads", l.Threads, "because", l.Reason)
+	if kms, ok := r.video.(*kmsOutput); ok && o.Display != nil {
+		o.Display(kms.display)
 	}
 	if r.control, err = r.listen(); err != nil {
 		return nil, err
@@ -188,6 +204,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
 	r.publishing.run(ctx, &wg)
+	wg.Go(func() { r.watchMachine(ctx) })
 	stop := r.startDiscovery(ctx)
 	defer stop()
 	err := r.server.Serve(ctx, r.control)
@@ -212,7 +229,7 @@ func (r *Receiver) tick(ctx context.Context) {
 
 // capabilities describes the receiver as it is now.
 func (r *Receiver) capabilities() *message.Capabilities {
-	c := r.identity.capabilities(r.cfg)
+	c := r.identity.capabilities(r.cfg, r.limits())
 	c.Volume = r.Volume()
 	if r.current.Load() != nil {
 		c.Status |= message.StatusSessionActive

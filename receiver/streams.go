@@ -37,6 +37,7 @@ func (m *media) Open(o session.Opening) (session.Streams, error) {
 		s.cancel()
 		return nil, err
 	}
+	r.page.begin()
 	sound, err := r.audio.open(s)
 	if err != nil {
 		// A mute picture is better than none.
@@ -68,7 +69,9 @@ type streams struct {
 	sound        soundSession // nil without sound
 	time         containerTime
 	remote       *remote.Sender
-	active       atomic.Int64 // clock.Time of the last media
+	active       atomic.Int64           // clock.Time of the last media
+	path         atomic.Pointer[string] // which way decoded pictures take to the display
+	decoder      atomic.Pointer[string] // what decodes them
 
 	mu      sync.Mutex
 	picture *pictureStream
@@ -360,5 +363,6 @@ func (s *streams) Close() {
 	s.cancel()
 	s.timing.Close()
 	s.wg.Wait()
+	s.r.page.end()
 	s.r.playing.clear()
 }

@@ -99,6 +99,7 @@ func (p *playing) image() (mediaType string, image []byte) {
 // register names the metrics for Prometheus.
 func (r *Receiver) register() {
 	m, set := &r.meters, &r.web.metrics
+	registerProcess(set)
 	set.GaugeFunc("aerie_uptime_seconds", "Time since the receiver started.", func() float64 { return r.now().Sub(r.began).Seconds() })
 	set.GaugeFunc("aerie_session_active", "Whether a sender has the stage.", func() float64 {
 		if r.current.Load() != nil {
@@ -112,6 +113,8 @@ func (r *Receiver) register() {
 	set.Counter("aerie_pictures_total", "Access units received.", &m.pictures)
 	set.Counter("aerie_picture_bytes_total", "Bytes of access units received.", &m.pictureBytes)
 	set.Counter("aerie_pictures_decoded_total", "Pictures decoded in software.", &m.decoded)
+	set.Counter("aerie_pictures_decoded_in_hardware_total", "Pictures decoded by the hardware.", &m.hardwareDecoded)
+	set.Counter("aerie_hardware_decoder_failures_total", "Times that software had to do instead of the hardware decoder.", &m.hardwareFailed)
 	set.Counter("aerie_pictures_undecodable_total", "Errors of the decoder.", &m.undecodable)
 	set.Counter("aerie_pictures_corrupt_total", "Pictures with parts made up by the decoder.", &m.corrupt)
 	set.Counter("aerie_pictures_shown_total", "Pictures that appeared on the display.", &m.shown)
@@ -121,6 +124,7 @@ func (r *Receiver) register() {
 		set.Counter("aerie_mqtt_sent_total", "Values published to the MQTT broker.", &p.Sent)
 		set.Counter("aerie_mqtt_replaced_total", "Values not published because a newer one came first.", &p.Replaced)
 	}
+	set.Counter("aerie_picture_copied_bytes_total", "Bytes of pictures that the processor copied or converted to show them.", &m.PixelsCopied)
 	set.Gauge("aerie_picture_rate", "Access units in the last second.", &m.fps)
 	set.Gauge("aerie_picture_bits_per_second", "Bit rate of the picture in the last second.", &m.bitRate)
 	for _, s := range m.stages() {
@@ -181,6 +185,13 @@ func (s *streams) describe(out *status.Snapshot) {
 			m := &s.r.meters
 			out.Picture = &status.Picture{Codec: codecName(p), Width: p.Width, Height: p.Height, Rate: m.fps.Value(), BitRate: m.bitRate.Value(),
 				Received: picture.stats.Pictures.Value(), Late: m.skipped.Value(), Dropped: m.undecodable.Value() + picture.stats.Malformed.Value(), Paused: picture.sink.paused.Load()}
+			if how := s.path.Load(); how != nil {
+				out.Picture.Path = *how
+			}
+			if by := s.decoder.Load(); by != nil {
+				out.Picture.Decoder = *by
+			}
+			out.Picture.Copied = m.PixelsCopied.Value()
 		}
 	}
 	if sound != nil {

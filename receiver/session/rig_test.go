@@ -27,6 +27,7 @@ type media struct {
 	open   int
 	now    func() clock.Time
 	active clock.Time
+	slow   time.Duration // to give a decoder back
 }
 
 func (m *media) note(format string, args ...any) {
@@ -90,6 +91,7 @@ func (s *streams) Active() clock.Time {
 	return s.active
 }
 func (s *streams) Close() {
+	time.Sleep(s.slow)
 	s.note("closed")
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -50,16 +50,21 @@ func (g *stage) clear(reason string) {
 	}
 }
 
+// crossing is how long a sender that comes waits for one that goes. The news
+// of the two are on different connections, and giving back a decoder or a file
+// takes its time.
+const crossing = 250 * time.Millisecond
+
 // enter puts a session on the stage, with the streams that open gives. It
-// returns false if a session is there that must not be replaced. One that may
-// be is gone before open is called.
+// returns false if a session is there that must not be replaced and does not
+// end within crossing. One that may be is gone before open is called.
 func (g *stage) enter(a *act, mayReplace func(*act) (reason string, ok bool), open func() (Streams, error)) (bool, error) {
 	g.mu.Lock()
 	for g.act != nil {
 		old := g.act
 		g.mu.Unlock()
 		reason, ok := mayReplace(old)
-		if !ok {
+		if !ok && !old.leaves(crossing) {
 			return false, nil
 		}
 		old.end(g, reason)
@@ -73,6 +78,17 @@ func (g *stage) enter(a *act, mayReplace func(*act) (reason string, ok bool), op
 	a.streams = streams
 	g.act = a
 	return true, nil
+}
+
+// leaves tells whether the session has begun to end, or begins to within a
+// time.
+func (a *act) leaves(within time.Duration) bool {
+	select {
+	case <-a.stop:
+		return true
+	case <-time.After(within):
+		return false
+	}
 }
 
 // with calls use with the streams, unless the session has ended: another

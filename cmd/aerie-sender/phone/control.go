@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -16,7 +17,6 @@ import (
 	"aerie/receiver/fairplay/replay"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
-	"aerie/receiver/pairing/keystore"
 	"aerie/receiver/rtsp"
 )
 
@@ -126,11 +126,13 @@ func (p *Phone) pair() error {
 		p.o.Identity = key
 	}
 	i := pairing.NewInitiator(p.o.Identity, p.o.Device)
-	if key := p.report.Receiver.PublicKey; len(key) == ed25519.PublicKeySize {
-		i.Trust(keystore.Key(key))
-	}
 	if _, err := p.setupPairing(i); err != nil {
 		return err
+	}
+	// Phones learn the key here, whatever was announced: receivers that announce
+	// a constant are common.
+	if key, _ := i.Receiver(); len(p.report.Receiver.PublicKey) > 0 && !bytes.Equal(key[:], p.report.Receiver.PublicKey) {
+		p.report.Notes = append(p.report.Notes, fmt.Sprintf("the receiver announces the key %x and pairs with %x", p.report.Receiver.PublicKey, key))
 	}
 	err := p.verify(i)
 	var status *errStatus
@@ -267,9 +269,6 @@ func (p *Phone) setup() error {
 		SourceVersion: "670.6.2", SessionUUID: "00000000-0000-4000-8000-0000AE21E001", ScreenMirroring: p.o.Picture != nil,
 	}}
 	_, err = p.setupWith(s.Encode())
-	if err != nil {
-		timing.Close()
-	}
 	return err
 }
 

@@ -7,15 +7,17 @@
 // everything else is made anew for each session. It can also do what phones do
 // not do on purpose: lose and reorder sound, drift, be silent, turn round.
 //
-// Proof: the tests of cmd/aerie mirror with it to the receiver; phone_test.go
-// holds what it sends to the wire formats without one.
+// Proof: the tests of cmd/aerie mirror with it to the receiver. Without one,
+// phone_test.go holds what it sends to the wire formats and its partner to
+// refusing, vanishing and talking rubbish at every step; sound_test.go counts
+// what is lost, reordered, doubled and sent again; clip_test.go reads clips,
+// hostile ones too (FuzzClip).
 package phone
 
 import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -65,8 +67,6 @@ type Options struct {
 	// round, again and again; 0 is never.
 	PauseEvery  time.Duration
 	RotateEvery time.Duration
-
-	Log *slog.Logger
 }
 
 // Phone is one session.
@@ -109,6 +109,14 @@ func (p *Phone) run(ctx context.Context) error {
 	}
 	defer c.close()
 	p.control = c
+	// While the streams run, the end of the context ends in a TEARDOWN;
+	// before that there is nothing to tear down.
+	stop := context.AfterFunc(ctx, c.close)
+	defer func() {
+		if p.timing != nil {
+			p.timing.Close()
+		}
+	}()
 	if p.o.Device == "" {
 		p.o.Device = "02:AE:21:E0:00:01"
 	}
@@ -122,11 +130,16 @@ func (p *Phone) run(ctx context.Context) error {
 		{"info", p.info}, {"pairing", p.pair}, {"FairPlay", p.fairplay}, {"SETUP", p.setup}, {"volume", p.volume}, {"RECORD", p.record},
 	} {
 		if err := step.do(); err != nil {
+			if ctx.Err() != nil {
+				err = ctx.Err() // the answer to it is none
+			}
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
+	if !stop() {
+		return ctx.Err()
+	}
 	p.report.Connect = clock.Now().Sub(began)
-	defer p.timing.Close()
 	if err := p.stream(ctx, began); err != nil {
 		return err // what is broken cannot be torn down
 	}

@@ -31,6 +31,7 @@ type Report struct {
 
 	Feedback metric.Histogram // round trip of a request
 
+	Notes []string // what is odd about the receiver
 }
 
 // stages are the histograms in the order of the way of a picture.
@@ -72,7 +73,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 			"width": r.Receiver.Width, "height": r.Receiver.Height, "max_fps": r.Receiver.MaxFPS},
 		"paired": r.Paired, "connect_ms": ms(r.Connect), "setup_ms": ms(r.SetUp),
 		"pictures": r.Pictures, "picture_bytes": r.PictureBytes, "sound_packets": r.SoundPackets, "sound_lost": r.SoundLost,
-		"resend_asked": r.ResendAsked.Value(), "resend_sent": r.ResendSent.Value(), "stages": r.Stages(),
+		"resend_asked": r.ResendAsked.Value(), "resend_sent": r.ResendSent.Value(), "stages": r.Stages(), "notes": r.Notes,
 	})
 }
 
@@ -87,6 +88,9 @@ func (r *Report) Print(w io.Writer) {
 	}
 	if r.SoundPackets > 0 {
 		fmt.Fprintf(w, "sound      %d packets, %d lost on purpose, %d asked for again, %d sent again\n", r.SoundPackets, r.SoundLost, r.ResendAsked.Value(), r.ResendSent.Value())
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note       %s\n", note)
 	}
 	fmt.Fprintf(w, "%-15s %8s %10s %10s %10s\n", "", "count", "median", "99 %", "most")
 	for _, s := range r.Stages() {
