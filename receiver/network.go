@@ -83,7 +83,7 @@ func (r *Receiver) somethingChanged() {
 	if s := r.server; s != nil {
 		s.Push()
 	}
-	r.redrawIdle()
+	r.nowPlaying()
 }
 
 func (r *Receiver) redrawIdle() {

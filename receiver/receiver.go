@@ -77,11 +77,12 @@ type Receiver struct {
 	volume   playout.Volume
 	curve    playout.Curve
 
-	control  net.Listener
-	web      *web
-	current  atomic.Pointer[streams] // the session on the stage
-	warnings warnings
-	closers  []func()
+	control    net.Listener
+	web        *web
+	publishing *publishing             // nil for nobody
+	current    atomic.Pointer[streams] // the session on the stage
+	warnings   warnings
+	closers    []func()
 
 	announceMu    sync.Mutex
 	announce      func() // tells the network that something changed; nil for nobody
@@ -130,6 +131,8 @@ func New(o Options) (r *Receiver, err error) {
 	if err = r.openServer(); err != nil {
 		return nil, err
 	}
+	r.publishing = r.openPublishing()
+	r.playing.changed, r.pin.changed = r.nowPlaying, r.redrawIdle
 	r.register()
 	return r, nil
 }
@@ -206,6 +209,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
+	r.publishing.run(ctx, &wg)
 	wg.Go(func() { r.watchMachine(ctx) })
 	if r.ptp != nil {
 		wg.Go(func() { r.ptp.Run(ctx) })
@@ -267,6 +271,7 @@ func (r *Receiver) SetVolume(db float64) {
 	defer r.volumeMu.Unlock()
 	r.volumeDB = db
 	r.volume.Set(r.curve.Gain(db))
+	r.publishing.ask()
 }
 
 // warnings are conditions that the people in front of the receiver should

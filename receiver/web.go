@@ -120,6 +120,10 @@ func (r *Receiver) register() {
 	set.Counter("aerie_pictures_shown_total", "Pictures that appeared on the display.", &m.shown)
 	set.Counter("aerie_pictures_late_total", "Pictures that appeared after they were due.", &m.late)
 	set.Counter("aerie_pictures_skipped_total", "Pictures not shown because a newer one was due.", &m.skipped)
+	if p := r.publishing; p != nil {
+		set.Counter("aerie_mqtt_sent_total", "Values published to the MQTT broker.", &p.Sent)
+		set.Counter("aerie_mqtt_replaced_total", "Values not published because a newer one came first.", &p.Replaced)
+	}
 	set.Counter("aerie_picture_copied_bytes_total", "Bytes of pictures that the processor copied or converted to show them.", &m.PixelsCopied)
 	set.Gauge("aerie_picture_rate", "Access units in the last second.", &m.fps)
 	set.Gauge("aerie_picture_bits_per_second", "Bit rate of the picture in the last second.", &m.bitRate)

@@ -6,7 +6,8 @@
 // handles signals and prints what people want to know.
 //
 // Proof: cli_test.go runs the binary as scripts and people do; the other tests
-// here run the whole receiver against the sender of cmd/aerie-sender.
+// here run the whole receiver against the sender of cmd/aerie-sender, and
+// hostile_test.go against strangers that mean no good.
 package main
 
 import (

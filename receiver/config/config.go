@@ -62,6 +62,13 @@ type Config struct {
 		Initial int    `toml:"initial_volume"`
 	} `toml:"audio"`
 
+	MQTT struct {
+		Broker   string `toml:"broker"`
+		User     string `toml:"user"`
+		Password string `toml:"password"`
+		Topic    string `toml:"topic"`
+	} `toml:"mqtt"`
+
 	Log struct {
 		Level  string `toml:"level"`
 		Record string `toml:"record"`
@@ -84,6 +91,7 @@ func Default() *Config {
 	c.Audio.Output = "auto"
 	c.Audio.Curve = "flat"
 	c.Audio.Initial = -15
+	c.MQTT.Topic = "aerie"
 	c.Log.Level = "info"
 	return c
 }
@@ -101,7 +109,7 @@ type Setting struct {
 
 // Settings returns the table, bound to c.
 func (c *Config) Settings() []Setting {
-	n, a, v, s, l := &c.Network, &c.Access, &c.Video, &c.Audio, &c.Log
+	n, a, v, s, m, l := &c.Network, &c.Access, &c.Video, &c.Audio, &c.MQTT, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
 		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
@@ -136,6 +144,11 @@ func (c *Config) Settings() []Setting {
 		{"audio.offset", "audio-offset", "MS", "Play the sound earlier (negative) or later by so many milliseconds, for a display that delays one of the two.", &s.Offset, func() error { return within(s.Offset, -1000, 1000) }},
 		{"audio.volume_curve", "", "flat|taper", "flat: the slider's decibels as they are. taper: half the slider is half as loud.", &s.Curve, func() error { return oneOf(s.Curve, "flat", "taper") }},
 		{"audio.initial_volume", "", "DB", "Volume that senders are told at first, from -30 to 0.", &s.Initial, func() error { return within(s.Initial, -30, 0) }},
+
+		{"mqtt.broker", "mqtt", "HOST:PORT", "Publish what is playing to this MQTT broker, without encryption. Empty: nowhere.", &m.Broker, func() error { return checkAddr(m.Broker) }},
+		{"mqtt.user", "", "NAME", "Name by which the broker knows the receiver. Empty: none.", &m.User, nil},
+		{"mqtt.password", "", "TEXT", "Password that goes with it.", &m.Password, nil},
+		{"mqtt.topic", "", "TOPIC", "What the topics begin with.", &m.Topic, func() error { return checkTopic(m.Topic) }},
 
 		{"log.level", "log", "debug|info|warn|error", "How much is logged.", &l.Level, func() error { return oneOf(l.Level, "debug", "info", "warn", "error") }},
 		{"log.record", "record", "FILE", "Write the conversation with senders to this file, without secrets and without picture and sound, for a report about a new device.", &l.Record, nil},
@@ -196,6 +209,15 @@ func checkAddr(s string) error {
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("port %q is not a number up to 65535", port)
+	}
+	return nil
+}
+
+// checkTopic holds a topic to what may be published to (MQTT 3.1.1 section
+// 4.7).
+func checkTopic(s string) error {
+	if s == "" || len(s) > 128 || strings.HasPrefix(s, "$") || strings.HasSuffix(s, "/") || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == '+' || r == '#' }) {
+		return fmt.Errorf("%q is not the beginning of a topic such as house/tv", s)
 	}
 	return nil
 }
