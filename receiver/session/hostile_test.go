@@ -176,7 +176,7 @@ func finish(b, table []byte, size byte, count int) []byte {
 
 // answeredIn is how soon the next sender must be answered; machines that run
 // tests are shared.
-const answeredIn = 3 * 100 * time.Millisecond
+const answeredIn = 10 * 100 * time.Millisecond
 
 func TestHostileRequests(t *testing.T) {
 	r := newRig(t, nil)
