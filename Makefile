@@ -10,6 +10,8 @@ ARCH ?=
 FLAGS ?=
 # PACKAGES are what to test.
 PACKAGES ?= ./...
+# SOAK is how long the soak takes.
+SOAK ?= 10m
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 # bin/ holds native programs, bin/ARCH those of another architecture.
@@ -25,6 +27,8 @@ help: ## Print this
 	@echo "make build    bin/aerie and bin/aerie-sender (ARCH=arm64 or armhf for a Pi)"
 	@echo "make lab      the hardware tests in the virtual machine"
 	@echo "make fuzz     every fuzz target for a minute"
+	@echo "make soak     ten minutes of 1080p60 over a bad network (SOAK=1h for more)"
+	@echo "make compare  what mirroring costs Aerie and another receiver"
 	@echo "make check    formatting, vet and the rules of the house"
 	@echo "make clean    remove bin/"
 
@@ -56,10 +60,17 @@ lab: setup
 fuzz: setup
 	@$(ENV); .ci/fuzz
 
+soak: setup
+	@.ci/setup test
+	@$(ENV); AERIE_SOAK=$(SOAK) go test -timeout 0 -count 1 -v -run '^TestSoak$$' ./cmd/aerie
+
+compare: setup
+	@.ci/compare
+
 check: setup
 	@$(ENV); .ci/check
 
 clean:
 	rm -rf bin
 
-.PHONY: help setup build run demo test bench lab fuzz check clean
+.PHONY: help setup build run demo test bench lab fuzz soak compare check clean

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"testing"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -20,76 +18,16 @@ func ioctlAny[T any](fd int, request uintptr, arg *T) error {
 	return nil
 }
 
-// capture reads back what the display shows, through its writeback connector.
-// Linux 6.12 refuses that beside the real connector: then the writeback takes
-// its place for one commit.
+// capture reads back what the display shows.
 func capture(t testing.TB, d *Display) func(x, y int) [3]int {
 	t.Helper()
-	d.modeset.Lock()
-	defer d.modeset.Unlock()
-	var wb *connector
-	for _, n := range d.card.connectors {
-		if n.kind == connectorWriteback {
-			wb = n
-		}
-	}
-	if wb == nil {
-		t.Fatal("no writeback connector")
-	}
-	m, _ := d.Mode()
-	out := dumb(t, d, m.Width, m.Height, XRGB8888)
-	defer out.Close()
-	d.idle(t)
-	fence := []int32{-1}
-	var p runtime.Pinner
-	p.Pin(&fence[0])
-	defer p.Unpin()
-	r := newRequest(d.card)
-	defer r.free()
-	var err error
-	alone := false
-	for _, alone = range []bool{false, true} {
-		r.reset()
-		r.object(&wb.object)
-		r.set("CRTC_ID", uint64(d.out.crtc.id))
-		r.set("WRITEBACK_FB_ID", uint64(out.id))
-		r.set("WRITEBACK_OUT_FENCE_PTR", uint64(uintptr(unsafe.Pointer(&fence[0]))))
-		if alone {
-			r.object(&d.out.connector.object)
-			r.set("CRTC_ID", 0)
-		}
-		if err = r.commit(atomicAllowModeset, 0); err == nil {
-			break
-		}
-	}
+	shot, err := d.Capture()
 	if err != nil {
-		t.Fatalf("writeback: %v", err)
+		t.Fatal(err)
 	}
-	fds := []unix.PollFd{{Fd: fence[0], Events: unix.POLLIN}}
-	for end := time.Now().Add(patient); fds[0].Revents == 0; {
-		if _, err := unix.Poll(fds, 1000); err != nil && err != unix.EINTR {
-			t.Fatal(err)
-		}
-		if time.Now().After(end) {
-			t.Fatal("the writeback does not complete")
-		}
-	}
-	unix.Close(int(fence[0]))
-	r.reset()
-	r.object(&wb.object)
-	r.set("CRTC_ID", 0)
-	if alone {
-		r.object(&d.out.connector.object)
-		r.set("CRTC_ID", uint64(d.out.crtc.id))
-	}
-	if err := r.commit(atomicAllowModeset, 0); err != nil {
-		t.Fatalf("detach writeback: %v", err)
-	}
-	mem, pitch := out.Plane(0)
-	img := append([]byte(nil), mem...)
 	return func(x, y int) [3]int {
-		v := binary.LittleEndian.Uint32(img[y*pitch+4*x:])
-		return [3]int{int(v >> 16 & 255), int(v >> 8 & 255), int(v & 255)}
+		r, g, b := shot.RGB(x, y)
+		return [3]int{r, g, b}
 	}
 }
 

@@ -1,7 +1,6 @@
 package drm
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -13,56 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pluggable makes a vkms device with two ports, each with a CRTC of its own,
-// that can be plugged and unplugged through configfs.
+// pluggable makes a vkms device with two ports that can be plugged and
+// unplugged.
 func pluggable(t testing.TB, name string) (plug func(port int, on bool)) {
 	t.Helper()
-	bench.Need(t)
-	dir := "/sys/kernel/config/vkms/" + name
-	if _, err := os.Stat(filepath.Dir(dir)); err != nil {
-		t.Skip("this kernel's vkms has no configfs")
-	}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	write := func(file, s string) { t.Helper(); must(os.WriteFile(dir+"/"+file, []byte(s), 0)) }
-	link := func(to, from string) { t.Helper(); must(os.Symlink(dir+"/"+to, dir+"/"+from)) }
-	must(os.Mkdir(dir, 0o755))
-	var made []string
-	mkdir := func(d string) { t.Helper(); must(os.Mkdir(dir+"/"+d, 0o755)); made = append(made, dir+"/"+d) }
-	var links []string
-	for i := range 2 {
-		c, e, n := fmt.Sprintf("crtcs/c%d", i), fmt.Sprintf("encoders/e%d", i), fmt.Sprintf("connectors/n%d", i)
-		p, o := fmt.Sprintf("planes/p%d", i), fmt.Sprintf("planes/o%d", i)
-		for _, d := range []string{c, e, n, p, o} {
-			mkdir(d)
-		}
-		write(p+"/type", "1")
-		write(n+"/status", "2")
-		for _, l := range [][2]string{{c, p + "/possible_crtcs/c"}, {c, o + "/possible_crtcs/c"}, {c, e + "/possible_crtcs/c"}, {e, n + "/possible_encoders/e"}} {
-			link(l[0], l[1])
-			links = append(links, dir+"/"+l[1])
-		}
-	}
-	write("enabled", "1")
-	t.Cleanup(func() {
-		write("enabled", "0")
-		for _, l := range links {
-			os.Remove(l)
-		}
-		for _, d := range made {
-			os.Remove(d)
-		}
-		must(os.Remove(dir))
-	})
-	return func(port int, on bool) {
-		t.Helper()
-		s := map[bool]string{true: "1", false: "2"}[on]
-		write(fmt.Sprintf("connectors/n%d/status", port), s)
-	}
+	return bench.Displays(t, name).Plug
 }
 
 // TestLabPlug50 unplugs and plugs a display fifty times while pictures are

@@ -5,8 +5,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
+	"aerie/hw/board"
 	"aerie/receiver/config"
 	"aerie/receiver/metric"
 )
@@ -69,17 +71,32 @@ func histogram(out io.Writer, h *metric.Histogram) {
 	}
 }
 
-// PrintChoice prints where picture and sound would go with the given settings,
-// and why, by opening the outputs for a moment.
-func PrintChoice(out io.Writer, cfg *config.Config) error {
+// Choice is where picture and sound would go, and why.
+type Choice struct {
+	Picture, PictureWhy string
+	Decoder             string // of H.264 for a display, and why; "" without one
+	Way                 string // that pictures decoded in software take to the display, likewise
+	Sound, SoundWhy     string
+	Limits              board.Limits // what senders would be asked for
+}
+
+// Choose tells where picture and sound would go with the given settings, by
+// opening the outputs for a moment.
+func Choose(cfg *config.Config) (c Choice, err error) {
 	r := &Receiver{cfg: cfg, log: slog.New(slog.DiscardHandler)}
+	r.machine.board = board.Read("/")
+	r.identity.name = &atomic.Value{}
+	r.identity.name.Store("Aerie") // the display shows it for that moment
 	defer r.close()
 	if err := r.openOutputs(false); err != nil {
-		return err
+		return c, err
 	}
-	where, why := r.video.describe()
-	fmt.Fprintf(out, "Picture would go to %s: %s\n", where, why)
-	where, why = r.audio.describe()
-	fmt.Fprintf(out, "Sound would go to %s: %s\n", where, why)
-	return nil
+	c.Picture, c.PictureWhy = r.video.describe()
+	c.Sound, c.SoundWhy = r.audio.describe()
+	c.Limits = r.limits()
+	if kms, ok := r.video.(*kmsOutput); ok {
+		c.Way = kms.way(c.Limits.Width, c.Limits.Height)
+		c.Decoder = r.describeDecoder()
+	}
+	return c, nil
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"aerie/hw/board"
 	"aerie/receiver/config"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
@@ -86,14 +87,13 @@ func (id *identity) flush() {
 
 // capabilities describes the receiver, without what changes with a session.
 // Groups tells whether their clock can be followed.
-func (id *identity) capabilities(cfg *config.Config, groups bool) *message.Capabilities {
-	width, height, _ := config.ParseSize(cfg.Video.Size) // checked before
+func (id *identity) capabilities(cfg *config.Config, l board.Limits, groups bool) *message.Capabilities {
 	kind := message.Identity(cfg.Identity)
 	c := &message.Capabilities{
 		Identity: kind, DeviceID: id.deviceID, Name: id.name.Load().(string), Model: kind.Model(), Version: kind.Version(),
 		PairingID: message.PairingIdentity(id.deviceID),
 		Status:    message.StatusAudioCable,
-		Display: message.Display{Width: width, Height: height, MaxFPS: cfg.Video.FPS,
+		Display: message.Display{Width: l.Width, Height: l.Height, MaxFPS: l.FPS,
 			UUID: message.DisplayIdentity(id.deviceID), Overscanned: cfg.Video.Overscan},
 	}
 	copy(c.PublicKey[:], id.store.Identity().Public().(ed25519.PublicKey))

@@ -41,7 +41,7 @@ func (o *kmsOutput) drawIdle(ctx context.Context) {
 func (k *kmsSession) hasPicture() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.showing != nil
+	return k.begun || k.showing != nil
 }
 
 func (o *kmsOutput) drawOnce() error {

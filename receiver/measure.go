@@ -22,7 +22,7 @@ func (o measuring) open(ctx context.Context, s *streams) (videoSession, error) {
 		return nil, err
 	}
 	m := &measured{videoSession: out, s: s, reader: stampReader{s: s}}
-	if m.decoding, err = newDecoding(ctx, s, m.decodedPicture); err != nil {
+	if m.decoding, err = newDecoding(ctx, s, nil, m.decodedPicture); err != nil {
 		out.close()
 		return nil, err
 	}

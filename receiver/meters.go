@@ -10,14 +10,17 @@ import (
 // meters is everything that is counted and measured. Stages are measured on
 // the local clock; each picture passes them in this order.
 type meters struct {
-	pictures     metric.Counter
-	pictureBytes metric.Counter
-	decoded      metric.Counter
-	undecodable  metric.Counter // errors of the decoder
-	corrupt      metric.Counter // pictures with parts made up
-	shown        metric.Counter
-	late         metric.Counter // shown after they were due
-	skipped      metric.Counter // not shown: a newer one was due, or no memory
+	pictures        metric.Counter
+	pictureBytes    metric.Counter
+	decoded         metric.Counter
+	hardwareDecoded metric.Counter
+	hardwareFailed  metric.Counter // times software had to do instead
+	undecodable     metric.Counter // errors of the decoder
+	corrupt         metric.Counter // pictures with parts made up
+	shown           metric.Counter
+	late            metric.Counter // shown after they were due
+	skipped         metric.Counter // not shown: a newer one was due, or no memory
+	PixelsCopied    metric.Counter // bytes of pictures that the CPU copied or converted to show them
 
 	receive  metric.Histogram // from the header to the last byte
 	handover metric.Histogram // to the decoder or the output that has it

@@ -320,7 +320,7 @@ func (s *streams) Playing() (streamType, rate int) {
 	case s.music != nil:
 		return message.StreamBufferedAudio, s.music.format.Rate
 	case s.audio != nil:
-		return message.StreamAudio, s.audio.ports.Stream.Format.Rate
+		return message.StreamAudio, s.audio.stream.Format.Rate
 	}
 	return 0, 0
 }

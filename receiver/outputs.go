@@ -27,9 +27,12 @@ func (r *Receiver) openOutputs(measure bool) error {
 		return fmt.Errorf("audio output %v: %w", a, err)
 	}
 	r.defer_(func() { r.audio.close() })
-	if _, shows := r.video.(*kmsOutput); measure && !shows {
+	r.page, _ = r.video.(*pageOutput)
+	_, shows := r.video.(*kmsOutput)
+	if measure && !shows {
 		r.video = measuring{r.video}
 	}
+	r.machine.decodes = shows || measure
 	return nil
 }
 
@@ -64,7 +67,7 @@ func (r *Receiver) openVideo(o config.Output, measure bool) (videoOutput, error)
 func (r *Receiver) openAudio(o config.Output) (audioOutput, error) {
 	switch o.Kind {
 	case "alsa":
-		return &alsaSound{device: o.Path, why: asked}, nil
+		return &alsaSound{device: o.Path, why: asked, gate: &r.gate}, nil
 	case "file":
 		return newWAVFile(o.Path, asked)
 	case "none":
@@ -79,7 +82,7 @@ func (r *Receiver) openAudio(o config.Output) (audioOutput, error) {
 		return noSound{"the picture is written as it is"}, nil
 	}
 	if d, err := alsa.Find("auto"); err == nil {
-		return &alsaSound{device: "auto", why: "the best device there is: " + d.String()}, nil
+		return &alsaSound{device: "auto", why: "the best device there is: " + d.String(), gate: &r.gate}, nil
 	}
 	return noSound{"no sound device was found"}, nil
 }

@@ -16,9 +16,11 @@ import (
 // its buffers are full the stream waits, the sender's connection fills and the
 // sender slows down. While it is behind, it leaves out the deblocking filter.
 type decoding struct {
-	s    *streams
-	ctx  context.Context
-	show func(f *codec.Frame, m *decoded) // takes the picture out of f, or not
+	s       *streams
+	ctx     context.Context
+	show    func(f *codec.Frame, m *decoded) // takes the picture out of f, or not
+	into    codec.PictureMemory              // that it decodes into; nil: its own
+	threads int
 
 	pool  *codec.InputPool
 	free  chan *inputBuffer
@@ -30,8 +32,9 @@ type decoding struct {
 	decoder *codec.VideoDecoder
 	hevc    bool
 	frame   *codec.Frame
-	sets    []byte // parameter sets to send in front of the next access unit
-	relief  int    // pictures since the decoder was last behind
+	now     decoded // the picture that is delivered
+	sets    []byte  // parameter sets to send in front of the next access unit
+	relief  int     // pictures since the decoder was last behind
 	filter  codec.LoopFilter
 	failed  bool
 }
@@ -43,6 +46,7 @@ type decoded struct {
 	sent    clock.Time // to the decoder
 	ready   clock.Time
 	behind  bool // newer pictures wait to be decoded
+	hidden  bool // not to be shown
 	colour  h264.Colour
 }
 
@@ -78,14 +82,14 @@ func (b *inputBuffer) Release() {
 	b.d.free <- b
 }
 
-func newDecoding(ctx context.Context, s *streams, show func(*codec.Frame, *decoded)) (*decoding, error) {
-	d := &decoding{s: s, ctx: ctx, show: show, free: make(chan *inputBuffer, decodeBuffers), queue: make(chan job, decodeBuffers)}
+func newDecoding(ctx context.Context, s *streams, into codec.PictureMemory, show func(*codec.Frame, *decoded)) (*decoding, error) {
+	d := &decoding{s: s, ctx: ctx, show: show, into: into, threads: s.r.limits().Threads, free: make(chan *inputBuffer, decodeBuffers), queue: make(chan job, decodeBuffers)}
 	var err error
 	if d.frame, err = codec.NewFrame(); err != nil {
 		return nil, err
 	}
 	// The decoder keeps buffers beside those that wait.
-	if d.pool, err = codec.NewInputPool(decodeBuffers+s.r.cfg.Video.Threads+2, mirror.MaxPicture+headroom+mirror.HeaderSize); err != nil {
+	if d.pool, err = codec.NewInputPool(decodeBuffers+d.threads+2, mirror.MaxPicture+headroom+mirror.HeaderSize); err != nil {
 		d.frame.Free()
 		return nil, err
 	}
@@ -114,13 +118,16 @@ func (d *decoding) Buffer(n int) (mirror.Buffer, error) {
 }
 
 // Picture gives an access unit to the decoder.
-func (d *decoding) Picture(mb mirror.Buffer, au *mirror.AccessUnit) {
+func (d *decoding) Picture(mb mirror.Buffer, au *mirror.AccessUnit) { d.feed(mb, au, false) }
+
+// feed is Picture for what another decoder has shown already, if hidden.
+func (d *decoding) feed(mb mirror.Buffer, au *mirror.AccessUnit, hidden bool) {
 	b, ok := mb.(*inputBuffer)
 	if !ok || h264.ToAnnexB(au.Data) != nil {
 		mb.Release() // the stream has checked the lengths
 		return
 	}
-	j := job{b: b, au: au.Data, hevc: au.Parameters.HEVC, meta: decoded{stamp: au.Time, arrived: au.Arrived, colour: au.Parameters.Colour}}
+	j := job{b: b, au: au.Data, hevc: au.Parameters.HEVC, meta: decoded{stamp: au.Time, arrived: au.Arrived, colour: au.Parameters.Colour, hidden: hidden}}
 	if au.New {
 		j.sets = au.Parameters.AnnexB
 	}
@@ -186,7 +193,8 @@ func (d *decoding) decode(j *job) {
 
 // deliver hands the decoded picture on.
 func (d *decoding) deliver() {
-	m := d.metas[uint64(d.frame.Token)%uint64(len(d.metas))]
+	m := &d.now // on the heap once, not for every picture
+	*m = d.metas[uint64(d.frame.Token)%uint64(len(d.metas))]
 	m.ready = d.s.r.now()
 	m.behind = len(d.queue) > 0
 	d.s.r.meters.decode.Observe(m.ready.Sub(m.sent))
@@ -195,7 +203,7 @@ func (d *decoding) deliver() {
 		d.s.r.meters.corrupt.Inc()
 	}
 	d.failed = false
-	d.show(d.frame, &m)
+	d.show(d.frame, m)
 	d.frame.Release()
 }
 
@@ -212,7 +220,7 @@ func (d *decoding) prepare(hevc bool) error {
 	if hevc {
 		c = codec.HEVC
 	}
-	decoder, err := codec.NewVideoDecoder(c, codec.VideoOptions{Threads: d.s.r.cfg.Video.Threads})
+	decoder, err := codec.NewVideoDecoder(c, codec.VideoOptions{Threads: d.threads, Memory: d.into})
 	if err != nil {
 		return err
 	}

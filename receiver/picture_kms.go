@@ -2,7 +2,6 @@ package receiver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -11,8 +10,8 @@ import (
 	"aerie/drm"
 	"aerie/receiver/clock"
 	"aerie/receiver/codec"
-	"aerie/receiver/codec/h264"
 	"aerie/receiver/mirror"
+	"aerie/receiver/pattern/stamp"
 	"aerie/receiver/playout"
 )
 
@@ -23,6 +22,8 @@ type kmsOutput struct {
 	display *drm.Display
 	why     string
 	measure bool
+
+	hardware *Hardware // decoder, nil for none
 
 	generation atomic.Uint64 // of surfaces
 	stop       context.CancelFunc
@@ -37,15 +38,19 @@ type kmsOutput struct {
 // newKMSOutput opens the display. The error says why there is none.
 func newKMSOutput(r *Receiver, measure bool, why string) (*kmsOutput, error) {
 	o := &kmsOutput{r: r, why: why, measure: measure, redraw: make(chan struct{}, 1)}
+	var err error
+	if o.hardware, _, err = r.findHardware(); err != nil {
+		return nil, err
+	}
 	v := &r.cfg.Video
 	options := drm.Options{Connector: v.Connector, Mode: v.Mode, Flipped: o.flipped, Released: o.released, Changed: o.changed}
 	if v.Rotate == 180 {
 		options.Rotation = drm.UpsideDown
 	}
-	var err error
 	if o.display, err = drm.Open(options); err != nil {
 		return nil, err
 	}
+	r.gate.begin(!o.display.Status().Connected)
 	ctx, cancel := context.WithCancel(context.Background())
 	o.stop = cancel
 	o.done.Go(func() { o.drawIdle(ctx) })
@@ -81,18 +86,20 @@ func (o *kmsOutput) close() {
 
 // open begins the picture of a session.
 func (o *kmsOutput) open(ctx context.Context, s *streams) (videoSession, error) {
-	k := &kmsSession{o: o, s: s, wake: make(chan struct{}, 1), reader: stampReader{s: s}}
+	k := &kmsSession{o: o, s: s, wake: make(chan struct{}, 1), reader: stampReader{s: s}, direct: o.generation.Add(1)}
+	k.memory = newPictureMemory(o.display, k.said)
 	k.pictures.Drop = k.recycle
-	for range kmsFrames {
+	for i := range kmsFrames {
 		f, err := codec.NewFrame()
 		if err != nil {
 			k.free()
 			return nil, err
 		}
-		k.slots = append(k.slots, &kmsPicture{frame: f})
+		p := &kmsPicture{id: k.direct<<8 | uint64(i), frame: f}
+		k.all, k.slots = append(k.all, p), append(k.slots, p)
 	}
 	var err error
-	if k.decoding, err = newDecoding(ctx, s, k.decoded); err != nil {
+	if k.decoding, err = newDecoding(ctx, s, k.memory, k.decoded); err != nil {
 		k.free()
 		return nil, err
 	}
@@ -102,6 +109,11 @@ func (o *kmsOutput) open(ctx context.Context, s *streams) (videoSession, error) 
 	o.mu.Lock()
 	o.session = k
 	o.mu.Unlock()
+	by := "software"
+	s.decoder.Store(&by)
+	if o.hardware != nil {
+		return newHardwareSession(ctx, k, o.hardware), nil
+	}
 	return k, nil
 }
 
@@ -131,9 +143,11 @@ func (o *kmsOutput) released(id uint64) {
 func (o *kmsOutput) changed(c drm.Change) {
 	switch c.Kind {
 	case drm.Connected:
+		o.r.gate.turn(false)
 		o.r.log.Info("display", "connector", c.Connector, "mode", c.Mode, "name", c.EDID.Name)
 		o.r.somethingChanged()
 	case drm.Disconnected:
+		o.r.gate.turn(true)
 		o.r.log.Info("display unplugged", "connector", c.Connector)
 		o.r.somethingChanged()
 	default:
@@ -143,19 +157,30 @@ func (o *kmsOutput) changed(c drm.Change) {
 }
 
 const (
-	// kmsFrames is how many decoded pictures wait to be shown at most, and
-	// one that is being copied.
-	kmsFrames = 8
 	// kmsBuffers are on the screen, on their way there, next in turn, and
 	// being drawn.
 	kmsBuffers = 4
+	// kmsFrames is how many decoded pictures wait to be shown at most, one
+	// that is being copied, and those that the display reads where they are.
+	kmsFrames = 8 + kmsBuffers
 )
 
-// kmsPicture is a decoded picture that waits to be shown.
+// kmsPicture is a decoded picture that waits to be shown, or is shown from
+// where it was decoded.
 type kmsPicture struct {
+	id    uint64 // for the display
 	frame *codec.Frame
-	meta  decoded
 	due   clock.Time
+	onScreen
+	shown bool            // the display has it
+	hard  hardwarePicture // instead of frame, of a hardware decoder
+}
+
+// onScreen is what there is to know of a picture when it appears.
+type onScreen struct {
+	meta    decoded
+	stamp   stamp.Stamp
+	stamped bool
 }
 
 // kmsSession shows the picture of one session.
@@ -168,31 +193,75 @@ type kmsSession struct {
 	wake   chan struct{}
 	reader stampReader
 
+	memory *pictureMemory // that pictures are decoded into
+	direct uint64         // generation of the pictures shown from there
+
 	mu       sync.Mutex
+	all      []*kmsPicture
 	slots    []*kmsPicture // not in use
 	pictures playout.Pictures[*kmsPicture]
+	begun    bool // one has been shown from memory
 
 	showing   *surfaces
 	converter codec.Converter
 }
 
+// said notes which way pictures take.
+func (k *kmsSession) said(_ bool, how string) {
+	k.s.r.log.Info("picture on the display", "way", how)
+	k.s.path.Store(&how)
+}
+
+// Picture passes an access unit on, and tells the size of those that follow.
+func (k *kmsSession) Picture(b mirror.Buffer, au *mirror.AccessUnit) {
+	if au.New {
+		k.memory.expect(au.Parameters.Width, au.Parameters.Height)
+	}
+	k.decoding.Picture(b, au)
+}
+
+// feed is Picture for what has been shown already, if hidden.
+func (k *kmsSession) feed(b mirror.Buffer, au *mirror.AccessUnit, hidden bool) {
+	if au.New {
+		k.memory.expect(au.Parameters.Width, au.Parameters.Height)
+	}
+	k.decoding.feed(b, au, hidden)
+}
+
 // decoded takes a picture from the decoder and notes when it is due.
 func (k *kmsSession) decoded(f *codec.Frame, m *decoded) {
-	est := k.s.clock.Estimate()
-	stamped := est.ToLocal(m.stamp)
-	k.s.pictureDelay.Ready(stamped, m.ready)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.slots) == 0 {
-		k.s.r.meters.skipped.Inc()
+	if m.hidden {
 		return
 	}
-	p := k.slots[len(k.slots)-1]
-	k.slots = k.slots[:len(k.slots)-1]
-	f.Move(p.frame)
-	p.meta = *m
+	est := k.s.clock.Estimate()
+	k.s.pictureDelay.Ready(est.ToLocal(m.stamp), m.ready)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p := k.slot(); p != nil {
+		f.Move(p.frame)
+		p.meta = *m
+		k.wait(p)
+	}
+}
+
+// slot returns a place for a picture, nil if all are in use; k.mu is held.
+func (k *kmsSession) slot() *kmsPicture {
+	n := len(k.slots)
+	if n == 0 {
+		k.s.r.meters.skipped.Inc()
+		return nil
+	}
+	p := k.slots[n-1]
+	k.slots = k.slots[:n-1]
+	return p
+}
+
+// wait has a picture wait until it is due; k.mu is held.
+func (k *kmsSession) wait(p *kmsPicture) {
+	m := &p.meta
+	est := k.s.clock.Estimate()
 	// A clock that is wrong must not hold the picture for long.
-	p.due = min(max(stamped.Add(k.s.delay()), m.ready), m.ready.Add(k.longest()))
+	p.due = min(max(est.ToLocal(m.stamp).Add(k.s.delay()), m.ready), m.ready.Add(k.longest()))
 	k.pictures.Push(p, p.due.Add(-k.interval()/2))
 	select {
 	case k.wake <- struct{}{}:
@@ -215,6 +284,7 @@ func (k *kmsSession) interval() time.Duration {
 // recycle takes back a picture that is not shown any more; k.mu is held.
 func (k *kmsSession) recycle(p *kmsPicture) {
 	p.frame.Release()
+	p.hard.release()
 	k.slots = append(k.slots, p)
 }
 
@@ -232,11 +302,9 @@ func (k *kmsSession) present(ctx context.Context) {
 		k.mu.Lock()
 		p, ok := k.pictures.Take(k.s.r.now())
 		k.mu.Unlock()
-		if ok {
-			k.put(p)
-		}
+		kept := ok && k.put(p)
 		k.mu.Lock()
-		if ok {
+		if ok && !kept {
 			k.recycle(p)
 		}
 		if next, waiting := k.pictures.Next(); waiting {
@@ -245,35 +313,6 @@ func (k *kmsSession) present(ctx context.Context) {
 			timer.Reset(time.Hour)
 		}
 		k.mu.Unlock()
-	}
-}
-
-// put copies a picture into memory of the display and shows it.
-func (k *kmsSession) put(p *kmsPicture) {
-	b, err := k.surface(p)
-	if err != nil {
-		k.report(err)
-		return
-	}
-	if b == nil {
-		k.s.r.meters.skipped.Inc()
-		return
-	}
-	if err := k.converter.Convert(&b.image, p.frame); err != nil {
-		k.released(b.id)
-		k.report(err)
-		return
-	}
-	b.meta = p.meta
-	if k.o.measure {
-		b.stamp, b.stamped = readStamp(p.frame)
-	}
-	err = k.o.display.Show(drm.Picture{ID: b.id, FB: b.fb, Color: colorOf(p.meta.colour, p.frame.Height), Due: int64(p.due)})
-	if err != nil {
-		k.released(b.id)
-		if !errors.Is(err, drm.ErrClosed) {
-			k.report(err)
-		}
 	}
 }
 
@@ -301,12 +340,12 @@ func (k *kmsSession) surface(p *kmsPicture) (*surface, error) {
 // flipped notes when a picture appeared.
 func (k *kmsSession) flipped(f drm.Flip) {
 	k.mu.Lock()
-	b := k.find(f.ID)
-	if b == nil {
+	shown := k.find(f.ID)
+	if shown == nil {
 		k.mu.Unlock()
 		return
 	}
-	meta, st, stamped := b.meta, b.stamp, b.stamped
+	meta, st, stamped := shown.meta, shown.stamp, shown.stamped
 	k.mu.Unlock()
 	m := &k.s.r.meters
 	at := clock.Time(f.Time)
@@ -325,18 +364,33 @@ func (k *kmsSession) flipped(f drm.Flip) {
 	}
 }
 
-func (k *kmsSession) find(id uint64) *surface {
+// find returns what is known of a picture that the display has; nil if it is
+// not of this session. k.mu is held.
+func (k *kmsSession) find(id uint64) *onScreen {
+	if id>>8 == k.direct {
+		return &k.all[id&0xff].onScreen
+	}
 	if k.showing == nil {
 		return nil
 	}
-	return k.showing.find(id)
+	if b := k.showing.find(id); b != nil {
+		return &b.onScreen
+	}
+	return nil
 }
 
-// released takes back memory of the display; false if it is not of this
-// session.
+// released takes back a picture from the display, or memory of it; false if it
+// is not of this session.
 func (k *kmsSession) released(id uint64) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if id>>8 == k.direct {
+		if p := k.all[id&0xff]; p.shown {
+			p.shown = false
+			k.recycle(p)
+		}
+		return true
+	}
 	return k.showing != nil && k.showing.give(id)
 }
 
@@ -353,6 +407,9 @@ func (k *kmsSession) close() {
 	k.done.Wait()
 	k.mu.Lock()
 	k.pictures.Clear()
+	for _, p := range k.all {
+		p.shown = false // what the display gives back from here on is not recycled
+	}
 	showing := k.showing
 	k.showing = nil
 	k.mu.Unlock()
@@ -368,32 +425,13 @@ func (k *kmsSession) close() {
 	k.free()
 }
 
+// free gives the pictures back. The display keeps the memory of one that is on
+// the screen, and nobody writes it any more.
 func (k *kmsSession) free() {
-	for _, p := range k.slots {
+	for _, p := range k.all {
 		p.frame.Free()
 	}
-}
-
-// colorOf says how the display is to read the picture. A stream that does not
-// say means what television does.
-func colorOf(c h264.Colour, height int) drm.Color {
-	var out drm.Color
-	switch c.Matrix {
-	case codec.MatrixBT709:
-		out.Encoding = drm.BT709
-	case codec.MatrixBT470BG, codec.MatrixSMPTE170M:
-		out.Encoding = drm.BT601
-	case codec.MatrixBT2020:
-		out.Encoding = drm.BT2020
-	default:
-		if height < 720 {
-			out.Encoding = drm.BT601
-		}
-	}
-	if c.FullRange {
-		out.Range = drm.Full
-	}
-	return out
+	k.memory.close()
 }
 
 var _ mirror.Sink = (*kmsSession)(nil)

@@ -17,8 +17,29 @@ type pageOutput struct {
 
 func newPageOutput(r *Receiver, why string) *pageOutput { return &pageOutput{r, why} }
 
-func (o *pageOutput) describe() (string, string) { return "the status page", o.why }
-func (o *pageOutput) close()                     {}
+func (o *pageOutput) close() {}
+
+func (o *pageOutput) describe() (string, string) {
+	if o.r.cfg.Network.HTTP == "" {
+		return "nowhere", o.why + ", and there is no page (--http)"
+	}
+	return "the status page", o.why
+}
+
+// begin tells the pages that a session begins, and end that it is over.
+// Between the two come its pictures and its sound. The methods of a nil
+// pageOutput do nothing: the pages get neither.
+func (o *pageOutput) begin() {
+	if o != nil {
+		o.r.web.view.Start()
+	}
+}
+
+func (o *pageOutput) end() {
+	if o != nil {
+		o.r.web.view.End()
+	}
+}
 
 func (o *pageOutput) open(_ context.Context, s *streams) (videoSession, error) {
 	return &pagePicture{s: s}, nil
@@ -54,8 +75,11 @@ type pageSound struct {
 	why string
 }
 
-func (o pageSound) describe() (string, string) { return "the status page", o.why }
-func (o pageSound) close()                     {}
+func (o pageSound) describe() (string, string) {
+	where, _ := o.o.describe()
+	return where, o.why
+}
+func (o pageSound) close() {}
 
 func (o pageSound) open(s *streams) (soundSession, error) {
 	view := s.r.web.view

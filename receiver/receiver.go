@@ -23,6 +23,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"aerie/drm"
+	"aerie/hw/board"
 	"aerie/receiver/clock"
 	"aerie/receiver/clock/ptp"
 	"aerie/receiver/config"
@@ -41,6 +43,10 @@ type Options struct {
 	// Measure decodes what is passed through as well, to read the stamps of
 	// the test pattern.
 	Measure bool
+	// Hardware is the decoder to use instead of the machine's own, and
+	// Display is told of the display that was opened; both are for tests.
+	Hardware *Hardware
+	Display  func(*drm.Display)
 }
 
 // Receiver is one AirPlay receiver.
@@ -52,12 +58,17 @@ type Receiver struct {
 	began   clock.Time
 
 	identity  identity
+	machine   machine
 	authority *pairing.Authority
 	password  *pairing.Password // nil for none
 	server    *session.Server
-	ptp       *ptp.Ports // nil for none
+	serving   atomic.Pointer[session.Server] // the same, for those who may be earlier
+	ptp       *ptp.Ports                     // nil for none
 	video     videoOutput
 	audio     audioOutput
+	page      *pageOutput // the video output, if that is the pages
+	gate      soundGate
+	hardware  *Hardware // nil: what the machine has
 	meters    meters
 	pin       pinBoard
 	playing   playing
@@ -81,7 +92,8 @@ type Receiver struct {
 // New opens what the receiver needs before it can be found: its identity, its
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (r *Receiver, err error) {
-	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now()}
+	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware}
+	r.machine.board = board.Read("/")
 	defer func() {
 		if err != nil {
 			r.close()
@@ -102,6 +114,11 @@ func New(o Options) (r *Receiver, err error) {
 	r.openPTP()
 	if err = r.openOutputs(o.Measure); err != nil {
 		return nil, err
+	}
+	l := r.limits()
+	r.log.Info("machine", "board", r.machine.board, "width", l.Width, "height", l.Height, "fps", l.FPS, "threads", l.Threads, "because", l.Reason)
+	if kms, ok := r.video.(*kmsOutput); ok && o.Display != nil {
+		o.Display(kms.display)
 	}
 	if r.control, err = r.listen(); err != nil {
 		return nil, err
@@ -169,6 +186,7 @@ func (r *Receiver) openServer() error {
 	if r.password != nil {
 		r.server.Password = r.password.Digest
 	}
+	r.serving.Store(r.server)
 	return nil
 }
 
@@ -193,6 +211,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	if r.ptp != nil {
 		wg.Go(func() { r.ptp.Run(ctx) })
 	}
+	wg.Go(func() { r.watchMachine(ctx) })
 	stop := r.startDiscovery(ctx)
 	defer stop()
 	err := r.server.Serve(ctx, r.control)
@@ -217,7 +236,7 @@ func (r *Receiver) tick(ctx context.Context) {
 
 // capabilities describes the receiver as it is now.
 func (r *Receiver) capabilities() *message.Capabilities {
-	c := r.identity.capabilities(r.cfg, r.ptp != nil)
+	c := r.identity.capabilities(r.cfg, r.limits(), r.ptp != nil)
 	if r.ptp != nil {
 		c.ClockID = r.ptp.Follower.Identity()
 	}

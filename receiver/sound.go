@@ -98,7 +98,10 @@ func newSoundDecoder(f audio.Format) (soundDecoder, error) {
 	case audio.AACLC:
 		p.Codec, p.Config = codec.AAC, aacLowComplexity[f.Rate]
 	case audio.ALAC:
-		p.Codec, p.Config = codec.ALAC, alac.Config{SampleRate: f.Rate, BitDepth: f.Bits, Channels: f.Channels, FrameLength: f.Frames}.MagicCookie()
+		config := alac.Config{SampleRate: f.Rate, BitDepth: f.Bits, Channels: f.Channels, FrameLength: f.Frames}
+		p.Codec, p.Config = codec.ALAC, config.MagicCookie()
+		d, err := codec.NewAudioDecoder(p)
+		return &losslessDecoder{d, config}, err
 	case audio.PCM:
 		p.Codec = codec.PCM16
 		if f.Bits == 24 {

@@ -16,6 +16,68 @@ import (
 type alsaSound struct {
 	device string
 	why    string
+	gate   *soundGate
+}
+
+// soundGate keeps HDMI sound closed while its display is away or its mode is
+// being set: HDMI sound is clocked by the video, and what was opened before the
+// mode is back stays dead (hardware reference section 3.6). What turns the gate
+// must not wait for the sound, so a goroutine of each session follows it.
+type soundGate struct {
+	mu     sync.Mutex
+	begun  bool
+	closed bool
+	turned chan struct{} // closed at the next turn; nil: nobody waits
+}
+
+// begin is how the gate stands until it is turned for the first time.
+func (g *soundGate) begin(closed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.begun {
+		g.begun, g.closed = true, closed
+	}
+}
+
+// turn closes the gate, or opens it.
+func (g *soundGate) turn(closed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.begun, g.closed = true, closed
+	if g.turned != nil {
+		close(g.turned)
+		g.turned = nil
+	}
+}
+
+// state tells how the gate stands, and what ends when that changes.
+func (g *soundGate) state() (closed bool, turned <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.turned == nil {
+		g.turned = make(chan struct{})
+	}
+	return g.closed, g.turned
+}
+
+// follow makes an output obey the gate until ctx ends.
+func (g *soundGate) follow(ctx context.Context, out *alsa.Output) {
+	was := false
+	for {
+		closed, turned := g.state()
+		switch {
+		case closed && !was:
+			out.Hold()
+		case !closed && was:
+			out.Release()
+		}
+		was = closed
+		select {
+		case <-turned:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // alsaPeriod and alsaBuffer keep the latency low and leave a busy machine
@@ -56,6 +118,7 @@ func (o *alsaSound) open(s *streams) (soundSession, error) {
 	var ctx context.Context
 	ctx, p.cancel = context.WithCancel(s.ctx)
 	p.done.Go(func() { p.run(ctx) })
+	p.done.Go(func() { o.gate.follow(ctx, out) })
 	return p, nil
 }
 

@@ -36,6 +36,7 @@ func (m *media) Open(o session.Opening) (session.Streams, error) {
 		s.cancel()
 		return nil, err
 	}
+	r.page.begin()
 	sound, err := r.audio.open(s)
 	if err != nil {
 		// A mute picture is better than none.
@@ -65,7 +66,9 @@ type streams struct {
 	mixer        mixer
 	sound        soundSession // nil without sound
 	time         containerTime
-	active       atomic.Int64 // clock.Time of the last media
+	active       atomic.Int64           // clock.Time of the last media
+	path         atomic.Pointer[string] // which way decoded pictures take to the display
+	decoder      atomic.Pointer[string] // what decodes them
 
 	mu      sync.Mutex
 	picture *pictureStream
@@ -114,8 +117,14 @@ func (s *streams) peer(port int) netip.AddrPort {
 func (s *streams) TimingPort() int { return s.timing.LocalAddr().(*net.UDPAddr).Port }
 
 // Latency is what the sender is told: what its sound will be late at least.
-// Some senders take it for the whole of their own delay, so it is low.
-func (s *streams) Latency() time.Duration { return soundLatency }
+// Some senders take it for the whole of their own delay, so it is low for a
+// mirrored screen.
+func (s *streams) Latency() time.Duration {
+	if s.opening.Classic {
+		return audio.ClassicLatency
+	}
+	return soundLatency
+}
 
 const soundLatency = 100 * time.Millisecond
 
@@ -200,7 +209,7 @@ func (s *streams) pictureEnded(err error) {
 type soundStream struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
-	ports   *audio.Ports
+	stream  *audio.Stream
 	track   *audio.Track
 	decoder soundDecoder
 	sound   *playout.Sound
@@ -224,22 +233,18 @@ func (s *streams) Audio(q session.AudioRequest) (data, control int, err error) {
 	if a.decoder, err = newSoundDecoder(f); err != nil {
 		return 0, 0, err
 	}
-	dataConn, controlConn, err := audio.ListenPair(s.opening.Local, int(s.port(1)))
+	stream := audio.NewStream(f, cipher)
+	stream.Redundant, stream.Classic = q.RedundantAudio > 0, s.opening.Classic
+	listen := s.listenSound
+	if q.TCP {
+		listen = s.listenPipe
+	}
+	run, data, control, err := listen(stream, q)
 	if err != nil {
 		a.decoder.Close()
 		return 0, 0, err
 	}
-	stream := audio.NewStream(f, cipher)
-	stream.Redundant = q.RedundantAudio > 0
-	times := &s.clock
-	if s.onGroupClock() {
-		// Instants are local: a clock of which nothing is known is ours.
-		stream.SetTimeline(s.r.ptp.Follower)
-		times = &clock.Sender{}
-	}
-	a.ports = &audio.Ports{Stream: stream, Data: dataConn, Control: controlConn, Peer: s.peer(q.ControlPort), Clock: times, Now: s.r.now,
-		Delay: firstSoundDelay(f), Arrived: s.soundArrived}
-	a.track = audio.NewTrack(stream, f, a.decoder)
+	a.stream, a.track = stream, audio.NewTrack(stream, f, a.decoder)
 	if s.sound != nil {
 		a.sound = playout.NewSound(a.track, f.Rate, s.sound.rate(), soundChannels)
 		s.mixer.play(a.sound)
@@ -248,13 +253,46 @@ func (s *streams) Audio(q session.AudioRequest) (data, control int, err error) {
 	ctx, a.cancel = context.WithCancel(s.ctx)
 	go func() {
 		defer close(a.done)
-		a.ports.Run(ctx)
+		run(ctx)
 	}()
 	s.mu.Lock()
 	s.audio = a
 	s.mu.Unlock()
-	s.r.log.Info("sound", "format", f, "encrypted", cipher != nil)
-	return dataConn.LocalAddr().(*net.UDPAddr).Port, controlConn.LocalAddr().(*net.UDPAddr).Port, nil
+	s.r.log.Info("sound", "format", f, "encrypted", cipher != nil, "TCP", q.TCP)
+	return data, control, nil
+}
+
+// listenSound opens the ports of a stream of datagrams; run reads them.
+func (s *streams) listenSound(stream *audio.Stream, q session.AudioRequest) (run func(context.Context), data, control int, err error) {
+	dataConn, controlConn, err := audio.ListenPair(s.opening.Local, int(s.port(1)))
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	times := &s.clock
+	if s.onGroupClock() {
+		// Instants are local: a clock of which nothing is known is ours.
+		stream.SetTimeline(s.r.ptp.Follower)
+		times = &clock.Sender{}
+	}
+	p := &audio.Ports{Stream: stream, Data: dataConn, Control: controlConn, Peer: s.peer(q.ControlPort), Clock: times, Now: s.r.now,
+		Delay: firstSoundDelay(stream.Format), Arrived: s.soundArrived}
+	return p.Run, dataConn.LocalAddr().(*net.UDPAddr).Port, controlConn.LocalAddr().(*net.UDPAddr).Port, nil
+}
+
+// listenPipe opens the port of a stream over TCP likewise.
+func (s *streams) listenPipe(stream *audio.Stream, _ session.AudioRequest) (run func(context.Context), data, control int, err error) {
+	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(s.opening.Local, s.port(1))))
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("sound port: %w", err)
+	}
+	p := &audio.Pipe{Stream: stream, Listener: ln, Peer: s.opening.Sender.Addr.Addr(), Clock: &s.clock, Now: s.r.now,
+		Delay: firstSoundDelay(stream.Format), Arrived: s.soundArrived}
+	run = func(ctx context.Context) {
+		if err := p.Run(ctx); err != nil {
+			s.r.log.Warn("sound: the connection broke", "error", err)
+		}
+	}
+	return run, ln.Addr().(*net.TCPAddr).Port, 0, nil
 }
 
 // soundCipher returns the cipher of realtime sound, nil for sound in the clear.
@@ -303,7 +341,7 @@ func (s *streams) resample(rate int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a := s.audio; a != nil {
-		a.sound = playout.NewSound(a.track, a.ports.Stream.Format.Rate, rate, soundChannels)
+		a.sound = playout.NewSound(a.track, a.stream.Format.Rate, rate, soundChannels)
 		s.mixer.play(a.sound)
 	}
 	if m := s.music; m != nil {
@@ -346,11 +384,11 @@ func (s *streams) CloseStream(streamType int) {
 
 // summarise says at the end what became of the sound.
 func (a *soundStream) summarise(log *slog.Logger) {
-	c := &a.ports.Stream.Counts
+	c, rate := &a.stream.Counts, time.Duration(a.stream.Format.Rate)
 	args := []any{"packets", c.Received.Value() - c.Copies.Value(), "lost", c.Lost.Value(), "recovered", c.Recovered.Value(), "late", c.Late.Value(),
-		"concealed", time.Duration(a.track.Concealed.Value()) * time.Second / time.Duration(a.ports.Stream.Format.Rate)}
+		"concealed", time.Duration(a.track.Concealed.Value()) * time.Second / rate}
 	if a.sound != nil {
-		args = append(args, "resampled", time.Duration(a.sound.Corrections.Value())*time.Second/time.Duration(a.ports.Stream.Format.Rate), "leaps", a.sound.Leaps.Value())
+		args = append(args, "resampled", time.Duration(a.sound.Corrections.Value())*time.Second/rate, "leaps", a.sound.Leaps.Value())
 	}
 	log.Info("sound ended", args...)
 }
@@ -361,7 +399,7 @@ func (s *streams) Flush(seq uint16, rtp uint32, given bool) {
 	a := s.audio
 	s.mu.Unlock()
 	if a != nil {
-		a.ports.Stream.Flush(seq, rtp, given)
+		a.stream.Flush(seq, rtp, given)
 	}
 }
 
@@ -380,5 +418,6 @@ func (s *streams) Close() {
 	s.cancel()
 	s.timing.Close()
 	s.wg.Wait()
+	s.r.page.end()
 	s.r.playing.clear()
 }

@@ -6,7 +6,6 @@ import (
 
 	"aerie/drm"
 	"aerie/receiver/codec"
-	"aerie/receiver/pattern/stamp"
 )
 
 // surfaces is memory of the display for pictures of one size, written by the
@@ -26,12 +25,10 @@ type surfaces struct {
 
 // surface is one buffer.
 type surface struct {
-	id      uint64
-	fb      *drm.Framebuffer
-	image   codec.Image // its memory, for the converter
-	meta    decoded
-	stamp   stamp.Stamp
-	stamped bool
+	id    uint64
+	fb    *drm.Framebuffer
+	image codec.Image // its memory, for the converter
+	onScreen
 }
 
 // formats in the order of preference: a plain copy, a copy that interleaves
@@ -116,6 +113,16 @@ func (s *surfaces) String() string {
 		how = "scaled by the CPU"
 	}
 	return fmt.Sprintf("%v %dx%d, %s", s.format, s.width, s.height, how)
+}
+
+// bytes is how much is written for a picture.
+func (b *surface) bytes() (n uint64) {
+	im := &b.image
+	for i := range im.Format.Planes() {
+		row, rows := im.Format.PlaneSize(i, im.Width, im.Height)
+		n += uint64(row * rows)
+	}
+	return n
 }
 
 // fits tells whether the buffers suit pictures of a size on a screen of a

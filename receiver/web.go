@@ -99,6 +99,7 @@ func (p *playing) image() (mediaType string, image []byte) {
 // register names the metrics for Prometheus.
 func (r *Receiver) register() {
 	m, set := &r.meters, &r.web.metrics
+	registerProcess(set)
 	set.GaugeFunc("aerie_uptime_seconds", "Time since the receiver started.", func() float64 { return r.now().Sub(r.began).Seconds() })
 	set.GaugeFunc("aerie_session_active", "Whether a sender has the stage.", func() float64 {
 		if r.current.Load() != nil {
@@ -112,11 +113,14 @@ func (r *Receiver) register() {
 	set.Counter("aerie_pictures_total", "Access units received.", &m.pictures)
 	set.Counter("aerie_picture_bytes_total", "Bytes of access units received.", &m.pictureBytes)
 	set.Counter("aerie_pictures_decoded_total", "Pictures decoded in software.", &m.decoded)
+	set.Counter("aerie_pictures_decoded_in_hardware_total", "Pictures decoded by the hardware.", &m.hardwareDecoded)
+	set.Counter("aerie_hardware_decoder_failures_total", "Times that software had to do instead of the hardware decoder.", &m.hardwareFailed)
 	set.Counter("aerie_pictures_undecodable_total", "Errors of the decoder.", &m.undecodable)
 	set.Counter("aerie_pictures_corrupt_total", "Pictures with parts made up by the decoder.", &m.corrupt)
 	set.Counter("aerie_pictures_shown_total", "Pictures that appeared on the display.", &m.shown)
 	set.Counter("aerie_pictures_late_total", "Pictures that appeared after they were due.", &m.late)
 	set.Counter("aerie_pictures_skipped_total", "Pictures not shown because a newer one was due.", &m.skipped)
+	set.Counter("aerie_picture_copied_bytes_total", "Bytes of pictures that the processor copied or converted to show them.", &m.PixelsCopied)
 	set.Gauge("aerie_picture_rate", "Access units in the last second.", &m.fps)
 	set.Gauge("aerie_picture_bits_per_second", "Bit rate of the picture in the last second.", &m.bitRate)
 	for _, s := range m.stages() {
@@ -189,6 +193,13 @@ func (s *streams) describe(out *status.Snapshot) {
 			m := &s.r.meters
 			out.Picture = &status.Picture{Codec: codecName(p), Width: p.Width, Height: p.Height, Rate: m.fps.Value(), BitRate: m.bitRate.Value(),
 				Received: picture.stats.Pictures.Value(), Late: m.skipped.Value(), Dropped: m.undecodable.Value() + picture.stats.Malformed.Value(), Paused: picture.sink.paused.Load()}
+			if how := s.path.Load(); how != nil {
+				out.Picture.Path = *how
+			}
+			if by := s.decoder.Load(); by != nil {
+				out.Picture.Decoder = *by
+			}
+			out.Picture.Copied = m.PixelsCopied.Value()
 		}
 	}
 	if out.Sound != nil {
@@ -209,7 +220,7 @@ func (s *streams) describe(out *status.Snapshot) {
 }
 
 func (a *soundStream) describe() *status.Sound {
-	f, c := a.ports.Stream.Format, &a.ports.Stream.Counts
+	f, c := a.stream.Format, &a.stream.Counts
 	out := &status.Sound{Codec: f.Codec.String(), SampleRate: f.Rate, Channels: f.Channels,
 		Received: c.Received.Value() - c.Copies.Value(), Lost: c.Lost.Value(), Recovered: c.Recovered.Value(), Concealed: a.track.Concealed.Value() / uint64(f.Frames)}
 	if a.sound != nil {

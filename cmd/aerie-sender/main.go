@@ -1,6 +1,7 @@
 // Command aerie-sender plays the phone: it mirrors a moving test pattern or a
-// clip, with sound, or plays sound alone, to any AirPlay receiver, and prints
-// what it saw. Run "aerie-sender --help" for what it can do.
+// clip, with sound, or plays sound alone, to any AirPlay receiver, legacy,
+// AirPlay 2 or classic, and prints what it saw. Run "aerie-sender --help" for
+// what it can do.
 //
 // It is for those who try a receiver without a phone at hand, and for those who
 // debug one: it can lose and reorder sound, turn round, be locked, drift, be
@@ -10,6 +11,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +26,7 @@ import (
 
 	"aerie/cmd/aerie-sender/phone"
 	"aerie/receiver/audio"
+	"aerie/receiver/message"
 	"aerie/receiver/pattern"
 )
 
@@ -39,6 +42,8 @@ type flags struct {
 	version                                                bool
 	loss, reorder, ahead, drift                            float64
 	pause, rotate                                          int
+	classic                                                string
+	tcp                                                    bool
 	seed                                                   uint64
 }
 
@@ -55,7 +60,9 @@ func (f *flags) add(fs *flag.FlagSet) {
 	fs.IntVar(&f.fps, "fps", 60, "pictures a second of the pattern or of an .h264 file")
 	fs.IntVar(&f.frames, "frames", 0, "end after so many frames of the pattern; 0: never")
 	fs.IntVar(&f.key, "key", 0, "a key picture every so many frames of the pattern; 0: only the first, as phones do")
-	fs.StringVar(&f.sound, "sound", "eld", "`CODEC` of the tone: eld, alac, pcm or none")
+	fs.StringVar(&f.sound, "sound", "", "`CODEC` of the tone: eld (what phones mirror with), alac (what classic senders play), pcm or none")
+	fs.StringVar(&f.classic, "classic", "", "play the tone alone, as a classic sender, with this `ENCRYPTION`: none, rsa or fairplay")
+	fs.BoolVar(&f.tcp, "tcp", false, "as a classic sender, send sound over TCP")
 	fs.IntVar(&f.seconds, "seconds", 0, "end after so many seconds; 0: with Ctrl-C")
 	fs.BoolVar(&f.fast, "fast", false, "send pictures as fast as the receiver takes them, without sound")
 	fs.StringVar(&f.name, "name", "Aerie Sender", "the `NAME` it gives itself")
@@ -123,7 +130,11 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	report, err := phone.Mirror(ctx, *o)
+	send := phone.Mirror
+	if o.Classic != nil {
+		send = phone.Play
+	}
+	report, err := send(ctx, *o)
 	if f.json {
 		b, jerr := json.MarshalIndent(report, "", "  ")
 		if jerr != nil {
@@ -148,7 +159,15 @@ func (f *flags) options(addr string) (*phone.Options, error) {
 	if f.buffered {
 		o.PTPPort = f.ptp
 	}
-	var err error
+	if f.classic != "" {
+		encryption, ok := map[string]phone.Encryption{"none": phone.Clear, "rsa": phone.RSA, "fairplay": phone.FairPlay}[f.classic]
+		if !ok {
+			return nil, fmt.Errorf("a classic sender has no encryption %q: none, rsa or fairplay", f.classic)
+		}
+		o.Classic = &phone.Classic{Encryption: encryption, TCP: f.tcp,
+			Playing: message.NowPlaying{Title: "Test tone", Artist: "Aerie", Album: "Seconds and beeps", Length: 3 * time.Minute}}
+		return o, f.tone(o, "alac")
+	}
 	if f.soundOnly {
 		f.fast = false
 	} else if f.clip != "" {
@@ -170,16 +189,22 @@ func (f *flags) options(addr string) (*phone.Options, error) {
 		p.Frames, p.KeyEvery = uint32(f.frames), uint32(f.key)
 		o.Picture = p
 	}
-	codec, ok := map[string]audio.Codec{"eld": audio.AACELD, "alac": audio.ALAC, "pcm": audio.PCM, "none": 0}[f.sound]
+	return o, f.tone(o, "eld")
+}
+
+// tone adds the sound, in its usual coding if none was asked for.
+func (f *flags) tone(o *phone.Options, usual string) (err error) {
+	codec, ok := map[string]audio.Codec{"eld": audio.AACELD, "alac": audio.ALAC, "pcm": audio.PCM, "none": 0}[cmp.Or(f.sound, usual)]
 	if !ok {
-		return nil, fmt.Errorf("the tone cannot be sent as %q: eld, alac, pcm or none", f.sound)
+		return fmt.Errorf("the tone cannot be sent as %q: eld, alac, pcm or none", f.sound)
 	}
 	if codec != 0 && !f.fast {
-		if o.Sound, err = phone.NewTone(codec); err != nil {
-			return nil, err
+		var t *phone.Tone
+		if t, err = phone.NewTone(codec); err == nil {
+			o.Sound = t
 		}
 	}
-	return o, nil
+	return err
 }
 
 func (f *flags) askPIN() (string, error) {

@@ -3,15 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"aerie/receiver/audio"
 	"aerie/receiver/config"
 	"aerie/receiver/pattern"
+	"aerie/receiver/status"
 )
 
 // rig is a whole receiver in this process.
@@ -138,18 +141,60 @@ func (g *rig) try(o phone.Options) (*phone.Report, error) {
 	return phone.Mirror(ctx, o)
 }
 
+// mirrorOn mirrors until the function that it returns is called.
+func (g *rig) mirrorOn(o phone.Options) (hangUp func()) {
+	g.t.Helper()
+	o.Address = g.addr
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		_, err := phone.Mirror(ctx, o)
+		done <- err
+	}()
+	hangUp = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			g.t.Errorf("mirroring: %v", err)
+		}
+	})
+	g.t.Cleanup(hangUp)
+	return hangUp
+}
+
+// latency returns the stages of the way of a picture by their names.
+func (g *rig) latency() map[string]status.Stage {
+	g.t.Helper()
+	w := httptest.NewRecorder()
+	g.r.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/status", nil))
+	var s status.Snapshot
+	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil {
+		g.t.Fatal(err)
+	}
+	stages := map[string]status.Stage{}
+	for _, stage := range s.Latency {
+		stages[stage.Name] = stage
+	}
+	return stages
+}
+
 // decodeFile decodes a file with ffmpeg, which is another decoder than ours.
 func decodeFile(t testing.TB, args ...string) []byte {
 	t.Helper()
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		t.Skip("ffmpeg is not installed (Debian: apt install ffmpeg)")
+	return decodeFileWith(t, "ffmpeg", append([]string{"-v", "error", "-nostdin"}, args...)...)
+}
+
+// decodeFileWith is decodeFile with another program of the same package.
+func decodeFileWith(t testing.TB, program string, args ...string) []byte {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Skipf("%s is not installed (Debian: apt install ffmpeg)", program)
 	}
-	cmd := exec.Command("ffmpeg", append([]string{"-v", "error", "-nostdin"}, args...)...)
+	cmd := exec.Command(program, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("ffmpeg: %v\n%s", err, stderr.String())
+		t.Fatalf("%s: %v\n%s", program, err, stderr.String())
 	}
 	return out
 }
@@ -175,13 +220,18 @@ func readWAV(t testing.TB, name string) []int16 {
 	return pcm
 }
 
-// binaries builds both programs once and returns their folder.
+// built is the folder of the programs, "" until there is one.
+var built string
+
+// binaries builds both programs once, as they are shipped where the environment
+// of "make" says how, and returns their folder.
 var binaries = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "aerie-test")
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "aerie/cmd/aerie", "aerie/cmd/aerie-sender")
+	built = dir
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", os.Getenv("AERIE_TAGS"), "-ldflags", os.Getenv("AERIE_LDFLAGS"), "-o", dir+string(filepath.Separator), "aerie/cmd/aerie", "aerie/cmd/aerie-sender")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -197,10 +247,44 @@ func program(t testing.TB, name string) string {
 	return filepath.Join(dir, name)
 }
 
+// started runs the shipped program, as people do.
+func started(t testing.TB, args ...string) (cmd *exec.Cmd, log *logBuffer) {
+	t.Helper()
+	log = &logBuffer{}
+	cmd = exec.Command(program(t, "aerie"), append([]string{"run", "--name", "Bench", "--port", "0", "--state", t.TempDir()}, args...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() }) // which does nothing to one that has ended
+	return cmd, log
+}
+
+func ended(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	cmd.Process.Signal(os.Interrupt)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// wait waits for a line of the log and returns what the expression groups.
+func (l *logBuffer) wait(t testing.TB, expression string) []string {
+	t.Helper()
+	re := regexp.MustCompile(expression)
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if m := re.FindStringSubmatch(l.String()); m != nil {
+			return m
+		}
+	}
+	t.Fatalf("no %q in\n%s", expression, l)
+	return nil
+}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := binaries(); err == nil && strings.HasPrefix(dir, os.TempDir()) {
-		os.RemoveAll(dir)
+	if built != "" {
+		os.RemoveAll(built)
 	}
 	os.Exit(code)
 }

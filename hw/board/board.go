@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -93,25 +92,28 @@ func Read(root string) Board {
 	return b
 }
 
-// models are matched in order against the device tree's model.
+// models are what the device tree's model begins with, behind "Raspberry Pi ";
+// a whole word, and the first that fits.
 var models = []struct {
-	pattern *regexp.Regexp
-	family  Family
+	name   string
+	family Family
 }{
-	{regexp.MustCompile(`^Raspberry Pi Zero 2\b`), Zero2W},
-	{regexp.MustCompile(`^Raspberry Pi (5|500\+?|Compute Module 5)( |$)`), Pi5},
-	{regexp.MustCompile(`^Raspberry Pi (4|400|Compute Module 4S?)( |$)`), Pi4},
-	{regexp.MustCompile(`^Raspberry Pi (3|Compute Module 3\+?)( |$)`), Pi3},
-	{regexp.MustCompile(`^Raspberry Pi 2( |$)`), Pi2},
-	{regexp.MustCompile(`^Raspberry Pi (Zero|Model|Compute Module)( |$)`), Pi0},
+	{"Zero 2", Zero2W},
+	{"5", Pi5}, {"500", Pi5}, {"500+", Pi5}, {"Compute Module 5", Pi5},
+	{"4", Pi4}, {"400", Pi4}, {"Compute Module 4", Pi4}, {"Compute Module 4S", Pi4},
+	{"3", Pi3}, {"Compute Module 3", Pi3}, {"Compute Module 3+", Pi3},
+	{"2", Pi2},
+	{"Zero", Pi0}, {"Model", Pi0}, {"Compute Module", Pi0},
 }
 
 // family tells the family from the model, or from the chip for a model that
 // came after this was written.
 func family(model, soc string) Family {
-	for _, m := range models {
-		if m.pattern.MatchString(model) {
-			return m.family
+	if name, ok := strings.CutPrefix(model, "Raspberry Pi "); ok {
+		for _, m := range models {
+			if rest, ok := strings.CutPrefix(name, m.name); ok && (rest == "" || rest[0] == ' ') {
+				return m.family
+			}
 		}
 	}
 	if strings.HasPrefix(model, "Raspberry Pi") {

@@ -28,7 +28,10 @@ func (b Board) Limits(hardware bool, h Health) Limits {
 		return l
 	}
 	switch {
-	case b.Family == Pi5, b.Family == PC && b.CPUs >= 4:
+	case b.Family == PC && b.CPUs >= 4:
+		// One of its processors is enough, and does not delay the picture.
+		l.Threads, l.Reason = 1, "H.264 in software"
+	case b.Family == Pi5:
 		l.Reason = "H.264 in software"
 	case b.Family == Pi4, b.CPUs >= 4 && !b.Family.Pi():
 		l.FPS, l.Reason = 30, "H.264 in software"

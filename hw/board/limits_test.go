@@ -25,7 +25,7 @@ func TestLimits(t *testing.T) {
 		{"Pi 5 that claims hardware", Board{Family: Pi5, CPUs: 4, Memory: 8 << 30}, true, Health{}, Limits{1920, 1080, 60, 3, ""}},
 		{"Pi 5, throttled", Board{Family: Pi5, CPUs: 4, Memory: 8 << 30}, false, hot, Limits{1280, 720, 30, 3, ""}},
 		{"Pi 5, weak supply", Board{Family: Pi5, CPUs: 4, Memory: 8 << 30}, false, weak, Limits{1920, 1080, 60, 3, ""}},
-		{"PC", Board{Family: PC, CPUs: 16}, false, Health{}, Limits{1920, 1080, 60, 4, ""}},
+		{"PC", Board{Family: PC, CPUs: 16}, false, Health{}, Limits{1920, 1080, 60, 1, ""}},
 		{"old PC", Board{Family: PC, CPUs: 2}, false, Health{}, Limits{1280, 720, 30, 1, ""}},
 		{"unknown", Board{CPUs: 1}, false, hot, Limits{960, 540, 30, 1, ""}},
 		{"unknown with four", Board{CPUs: 4}, true, Health{}, Limits{1920, 1080, 30, 3, ""}},

@@ -118,6 +118,9 @@ func (o *options) compile(p pkg, bin string) error {
 	}
 	if o.cgo || o.race {
 		cgo = "CGO_ENABLED=1"
+	} else if flags := os.Getenv("AERIE_LDFLAGS"); flags != "" {
+		// The environment of receiver/codec/ffmpeg/env.sh: cgo, yet static.
+		args, cgo = append(args, "-tags", os.Getenv("AERIE_TAGS"), "-ldflags", flags), "CGO_ENABLED=1"
 	}
 	cmd := exec.Command("go", append(args, p.ImportPath)...)
 	cmd.Env = append(os.Environ(), cgo, "GOOS=linux", "GOARCH=amd64")

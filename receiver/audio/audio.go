@@ -1,6 +1,7 @@
-// Package audio receives realtime sound: stream type 96 over UDP, encrypted
-// by AES-CBC per packet, in AirPlay 2 by ChaCha20-Poly1305, or not at all
-// (reference sections 8, 11, 15.1).
+// Package audio receives sound: realtime sound, stream type 96 over UDP, and
+// that of classic senders, which may come over TCP (Pipe); encrypted by AES-CBC
+// per packet, in AirPlay 2 by ChaCha20-Poly1305, or not at all; and buffered
+// sound, stream type 103 over TCP (reference sections 8, 11, 14, 15).
 //
 // A Stream takes packets from the network, drops copies, decrypts, puts them
 // in order, asks for lost ones again, and keeps the sync packets that say
@@ -14,8 +15,11 @@
 // Proof: packet_test.go (captured packets), queue_test.go (a model of order,
 // copies, wrap-around and loss against a simple list; zero allocations),
 // stream_test.go (a sender over loopback with loss, reordering and answered or
-// ignored resend requests), seal_test.go (what is done to sealed packets),
-// conceal_test.go (no click above -40 dBFS), and fuzz targets for both ports.
+// ignored resend requests), pipe_test.go (a sender over TCP), anchor_test.go
+// (senders whose sync packets tremble, drift and leap), seal_test.go (what is
+// done to sealed packets), buffered_test.go (flushes, back-pressure, changes of
+// format), conceal_test.go (no click above -40 dBFS), and fuzz targets for the
+// ports and the connections.
 package audio
 
 import "fmt"
@@ -70,6 +74,16 @@ var formats = map[int]Format{
 
 // usual is what a codec means when audioFormat is not told.
 var usual = map[Codec]int{PCM: 11, ALAC: 18, AACLC: 22, AACELD: 24}
+
+// MaxPayload is the room that a payload needs: that of a datagram, or more for
+// packets that come over TCP.
+func (f Format) MaxPayload() int {
+	const header = 64 // of ALAC, and what the cipher of newer senders appends
+	if f.Codec == PCM || f.Codec == ALAC {
+		return max(MaxPacket, f.Frames*f.Channels*f.Bits/8+header)
+	}
+	return MaxPacket
+}
 
 // MaxFrames is the largest number of frames in a packet that is accepted.
 const MaxFrames = 4096

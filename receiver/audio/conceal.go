@@ -17,6 +17,8 @@ type Concealer struct {
 	faded    int       // frames concealed so far
 	step     []float32 // by how much the last sample heard misses the period
 	tail     []float32 // continuation of the concealment, to fade out of
+	gap      []float32 // the last of what was made up, at its end, and
+	gapped   int       // how many samples of it there are
 }
 
 const (
@@ -36,6 +38,7 @@ func NewConcealer(rate, channels int) *Concealer {
 		history: make([]float32, frames(historyMs)*channels),
 		step:    make([]float32, channels),
 		tail:    make([]float32, frames(blendMs)*channels),
+		gap:     make([]float32, frames(historyMs)*channels),
 	}
 }
 
@@ -56,20 +59,25 @@ func (c *Concealer) Heard(pcm []float32) {
 			pcm[i] = pcm[i]*in + c.tail[i]*(1-in)
 		}
 		c.period = 0
+		// Without it the history would have a seam, and repeat it when the next
+		// packet is lost soon.
+		shift(c.history, c.gap[len(c.gap)-c.gapped:])
 	}
-	c.remember(pcm)
+	shift(c.history, pcm)
 }
 
 // Lost fills pcm in place of sound that never came.
 func (c *Concealer) Lost(pcm []float32) {
 	if c.period == 0 {
-		c.period, c.phase, c.faded = c.pitch(), 0, 0
+		c.period, c.phase, c.faded, c.gapped = c.pitch(), 0, 0, 0
 		end := len(c.history)
 		for ch := range c.channels {
 			c.step[ch] = c.history[end-c.channels+ch] - c.history[end-(c.period+1)*c.channels+ch]
 		}
 	}
 	c.generate(pcm)
+	shift(c.gap, pcm)
+	c.gapped = min(c.gapped+len(pcm), len(c.gap))
 }
 
 // generate continues the last period of the history, fading.
@@ -136,11 +144,12 @@ func (c *Concealer) bestLag(low, high, step int) int {
 	return bestLag
 }
 
-func (c *Concealer) remember(pcm []float32) {
-	if len(pcm) >= len(c.history) {
-		copy(c.history, pcm[len(pcm)-len(c.history):])
+// shift appends sound to a buffer, whose oldest makes room.
+func shift(buf, pcm []float32) {
+	if len(pcm) >= len(buf) {
+		copy(buf, pcm[len(pcm)-len(buf):])
 		return
 	}
-	copy(c.history, c.history[len(pcm):])
-	copy(c.history[len(c.history)-len(pcm):], pcm)
+	copy(buf, buf[len(pcm):])
+	copy(buf[len(buf)-len(pcm):], pcm)
 }

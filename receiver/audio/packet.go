@@ -68,17 +68,23 @@ func silent(payload []byte) bool {
 
 // Sync says when a frame is to be heard.
 type Sync struct {
-	First  bool
-	RTP    uint32       // this frame is heard
-	At     clock.Remote // at this instant of the sender's clock
-	Newest uint32       // the frame that is sent about now
-	PTP    bool         // the instant is one of a clock of the group
-	Clock  uint64       // its identity then
+	First bool
+	// Relaxed leaves to a classic receiver what it takes on top: the latency
+	// that its answer to RECORD told.
+	Relaxed bool
+	RTP     uint32       // this frame is heard
+	At      clock.Remote // at this instant of the sender's clock
+	Newest  uint32       // the frame that is sent about now
+	PTP     bool         // the instant is one of a clock of the group
+	Clock   uint64       // its identity then
 }
 
 const (
 	syncSize    = 20
 	syncPTPSize = 28
+	// The fourth byte tells the kinds of sync packets apart.
+	strictSync  = 4
+	relaxedSync = 7
 	// In AirPlay 2 a frame is heard so many frames after the one that the
 	// packet names (reference section 15.5).
 	syncPTPLead = 11035
@@ -110,6 +116,7 @@ func ParseSync(b []byte) (s Sync, ok bool) {
 		return s, false
 	}
 	s.First = b[0]&0x10 != 0
+	s.Relaxed = b[3] == relaxedSync
 	s.RTP = binary.BigEndian.Uint32(b[4:])
 	s.At = clock.FromNTP(binary.BigEndian.Uint64(b[8:]))
 	s.Newest = binary.BigEndian.Uint32(b[16:])
@@ -129,7 +136,11 @@ func (s *Sync) AppendTo(b []byte) []byte {
 		b = binary.BigEndian.AppendUint32(b, s.Newest)
 		return binary.BigEndian.AppendUint64(b, s.Clock)
 	}
-	b = append(b, first, 0x80|typeSync, 0, 4)
+	kind := byte(strictSync)
+	if s.Relaxed {
+		kind = relaxedSync
+	}
+	b = append(b, first, 0x80|typeSync, 0, kind)
 	b = binary.BigEndian.AppendUint32(b, s.RTP)
 	b = binary.BigEndian.AppendUint64(b, s.At.NTP())
 	return binary.BigEndian.AppendUint32(b, s.Newest)

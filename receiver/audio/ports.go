@@ -53,7 +53,7 @@ func (p *Ports) Run(ctx context.Context) {
 // read hands every packet from the sender to take. While packets are missing
 // it wakes up to ask for them.
 func (p *Ports) read(c *net.UDPConn, take func([]byte)) {
-	buf := make([]byte, MaxPacket)
+	buf := make([]byte, headerSize+p.Stream.Format.MaxPayload())
 	peer := p.Peer.Addr().Unmap().WithZone("")
 	for waiting := false; ; {
 		if err := c.SetReadDeadline(wake(waiting)); err != nil {

@@ -5,9 +5,10 @@ import (
 	"aerie/receiver/metric"
 )
 
-// queueSize is how many packets the queue spans: 2.1 s of ALAC at 352 frames
-// a packet, more than senders send ahead of time (1.75 s). A power of two.
-const queueSize = 256
+// queueSize is how many packets the queue spans: 4 s of ALAC at 352 frames a
+// packet, more than senders send ahead of time (1.75 s, some 2 s) and the
+// latency on top. A power of two.
+const queueSize = 512
 
 // Counts counts what happened to packets. All fields may be read at any time.
 type Counts struct {
@@ -40,7 +41,16 @@ type slot struct {
 	since clock.Time // when that was last, or when it was first seen to be missing
 	rtp   uint32
 	size  int
-	data  [MaxPacket]byte
+	data  []byte
+}
+
+// init makes room for payloads of up to size bytes.
+func (q *queue) init(counts *Counts, size int) {
+	q.counts = counts
+	room := make([]byte, queueSize*size)
+	for i := range q.slots {
+		q.slots[i].data = room[i*size : (i+1)*size : (i+1)*size]
+	}
 }
 
 // distance returns by how much sequence number b is ahead of a, across the

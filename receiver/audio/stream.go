@@ -57,6 +57,7 @@ const (
 type Stream struct {
 	Format    Format
 	Redundant bool // packets are sent several times
+	Classic   bool // of a sender of sound alone (reference section 14)
 	Counts    Counts
 	cipher    *Cipher
 
@@ -68,6 +69,7 @@ type Stream struct {
 	timeline Timeline // of anchors by PTP
 	clock    uint64   // whose time the anchor is, where on is set
 	on       bool
+	syncs    anchorFilter
 	counter  frameCounter
 	floor    int64 // frames before this one were flushed
 	requests uint16
@@ -76,7 +78,7 @@ type Stream struct {
 // NewStream makes a stream; cipher nil is for sound in the clear.
 func NewStream(f Format, cipher *Cipher) *Stream {
 	s := &Stream{Format: f, cipher: cipher}
-	s.q.counts = &s.Counts
+	s.q.init(&s.Counts, f.MaxPayload())
 	return s
 }
 
@@ -120,8 +122,29 @@ func (s *Stream) Sync(p Sync) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.anchored = true
-	s.anchor = Anchor{Frame: s.counter.next(p.RTP), At: p.At, Lead: int(int32(p.Newest - p.RTP))}
-	s.on, s.clock = p.PTP, p.Clock
+	a := Anchor{Frame: s.counter.next(p.RTP), At: p.At, Lead: int(int32(p.Newest - p.RTP))}
+	if s.on, s.clock = p.PTP, p.Clock; p.PTP {
+		s.anchor = a // the clock is measured, and has no tremble of its own
+		return
+	}
+	if s.Classic && p.Relaxed {
+		a.At = a.At.Add(relaxedLatency(a.Lead))
+	}
+	s.anchor = s.syncs.add(a, p.First, s.Format.Rate)
+}
+
+// ClassicLatency is what a classic receiver adds to the lead of its sender, and
+// tells it in the answer to RECORD: 11025 frames (reference section 11).
+const ClassicLatency = 250 * time.Millisecond
+
+// relaxedLatency is by how much later than a relaxed sync packet says its frame
+// is heard. A sender without any lead gets twice as much: its packets come
+// just when they are to be heard, if not later.
+func relaxedLatency(lead int) time.Duration {
+	if lead <= 0 {
+		return 2 * ClassicLatency
+	}
+	return ClassicLatency
 }
 
 // Anchor returns the present anchor; ok is false before the first packet.
@@ -145,8 +168,17 @@ func (s *Stream) placed() (a Anchor, ok bool) {
 	return a, ok
 }
 
-// Next copies the next packet in its turn into buf, which holds MaxPacket
-// bytes, and takes it out of the queue.
+// Postpone makes a frame that came too late the one that is heard at the
+// instant at, and all after it with it.
+func (s *Stream) Postpone(rtp uint32, at clock.Remote) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.anchored = true
+	s.anchor = Anchor{Frame: s.counter.next(rtp), At: at}
+}
+
+// Next copies the next packet in its turn into buf, which holds
+// Format.MaxPayload bytes, and takes it out of the queue.
 func (s *Stream) Next(buf []byte) (Packet, State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

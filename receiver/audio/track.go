@@ -61,7 +61,7 @@ type Feed interface {
 func NewTrack(feed Feed, f Format, d Decoder) *Track {
 	return &Track{
 		feed: feed, format: f, decoder: d, concealer: NewConcealer(f.Rate, f.Channels), channels: f.Channels,
-		packet: make([]byte, MaxBuffered),
+		packet: make([]byte, max(MaxBuffered, f.MaxPayload())),
 		ring:   make([]float32, trackFrames*f.Channels),
 		pcm:    make([]float32, MaxFrames*f.Channels),
 	}

@@ -7,10 +7,13 @@ import "time"
 // An exchange with round trip d tells the offset between the clocks to ±d/2,
 // however the travel time was split between the two ways. What all recent
 // exchanges agree on, each widened by maxDrift for its age, is an interval
-// that holds the truth; a line fitted through the offsets, short round trips
-// weighing most, is the estimate and gives the drift. Exchanges that
-// contradict the rest twice in a row are a step of the sender's clock, and
-// the filter starts again from them.
+// that holds the truth. Drawn over time, exchanges without that widening leave
+// a passage for the line that the true offset is; the line in the middle of
+// the widest passage is the estimate, and its slope the drift. It rests on the
+// packets that were fastest there and on those that were fastest back, which
+// need not have been the same, so that it is far better than the best single
+// exchange. Exchanges that contradict the rest twice in a row are a step of the
+// sender's clock, and the filter starts again from them.
 //
 // The zero Filter is ready for use; it is not safe for concurrent use.
 type Filter struct {
@@ -20,10 +23,14 @@ type Filter struct {
 }
 
 const (
-	filterSize = 64 // 3 minutes at one exchange every 3 s
+	filterSize = 256 // 6 minutes at one exchange every 1.5 s
 	maxTrip    = 2 * time.Second
-	// The prior of the fit: drift is around 0 ± this until data say more.
-	priorDrift = 30e-6
+	// Drift is around 0 ± priorDrift until data say more: a passage wider by
+	// priorWeight of the fastest exchange is worth as much.
+	priorDrift  = 30e-6
+	priorWeight = 0.02
+	// By thirds of the range in which the drift is looked for: to 10^-10.
+	driftSteps = 36
 	// Time stamps taken in user space are this uncertain at best.
 	stampNoise = 20 * time.Microsecond
 )
@@ -76,33 +83,10 @@ func (f *Filter) Estimate(t Time) Estimate {
 	if f.n == 0 {
 		return Estimate{}
 	}
-	// Weighted least squares for offset(t') = a + b·(t'-t), with the prior
-	// b = 0 ± priorDrift. Relative to one of the offsets, so that float64
-	// keeps nanoseconds.
-	ref, fastest := f.ring[0].offset, f.ring[0].half
-	for i := range f.n {
-		fastest = min(fastest, f.ring[i].half)
-	}
-	var w, wx, wy, wxx, wxy float64
-	for i := range f.n {
-		x := &f.ring[i]
-		// What a round trip takes beyond the fastest is chance; what that
-		// one takes is mostly the same every time.
-		s := float64(x.half - fastest + fastest/8 + stampNoise)
-		weight := 1 / (s * s)
-		dt, dy := float64(x.at.Sub(t)), float64(x.offset-ref)
-		w += weight
-		wx += weight * dt
-		wy += weight * dy
-		wxx += weight * dt * dt
-		wxy += weight * dt * dy
-	}
-	wxx += 1 / (priorDrift * priorDrift)
-	det := w*wxx - wx*wx
-	a, b := (wy*wxx-wx*wxy)/det, (w*wxy-wx*wy)/det
-	b = min(max(b, -maxDrift), maxDrift)
-	offset := ref + time.Duration(a)
-	e := Estimate{Source: NTP, Local: t, Drift: b}
+	drift := f.drift(t)
+	low, high := f.passage(t, drift)
+	offset := low + (high-low)/2
+	e := Estimate{Source: NTP, Local: t, Drift: drift}
 	if low, high, ok := f.bounds(t); ok {
 		offset = min(max(offset, low), high)
 		e.Error = max(high-offset, offset-low)
@@ -112,4 +96,40 @@ func (f *Filter) Estimate(t Time) Estimate {
 	}
 	e.Remote = Remote(t).Add(offset)
 	return e
+}
+
+// passage returns between what offsets at t a line of the given slope passes
+// all exchanges; low is above high if it cannot.
+func (f *Filter) passage(t Time, drift float64) (low, high time.Duration) {
+	low, high = -1<<62, 1<<62
+	for i := range f.n {
+		x := &f.ring[i]
+		at := x.offset + time.Duration(float64(t.Sub(x.at))*drift)
+		low, high = max(low, at-x.half), min(high, at+x.half)
+	}
+	return low, high
+}
+
+// drift returns the slope with the widest passage. How wide it is is a concave
+// function of the slope, so the search by thirds finds the top.
+func (f *Filter) drift(t Time) float64 {
+	fastest := f.ring[0].half
+	for i := range f.n {
+		fastest = min(fastest, f.ring[i].half)
+	}
+	width := func(drift float64) float64 {
+		low, high := f.passage(t, drift)
+		odd := drift / priorDrift
+		return float64(high-low) - priorWeight*float64(fastest)*odd*odd
+	}
+	left, right := float64(-maxDrift), float64(maxDrift)
+	for range driftSteps {
+		third := (right - left) / 3
+		if width(left+third) < width(right-third) {
+			left += third
+		} else {
+			right -= third
+		}
+	}
+	return (left + right) / 2
 }

@@ -57,8 +57,8 @@ func ParsePacket(b []byte) (p Packet, ok bool) {
 	return p, true
 }
 
-// Client asks a sender what time it is: three times quickly, then every three
-// seconds, for as long as it runs. Some senders stop answering or never do
+// Client asks a sender what time it is: three times quickly, then every one and
+// a half seconds, for as long as it runs. Some senders stop answering or never do
 // (reference section 10); the Sender then lives on arrival times.
 type Client struct {
 	Conn   *net.UDPConn   // ours; its port stands in our SETUP reply
@@ -71,7 +71,7 @@ type Client struct {
 const (
 	quickRequests = 3
 	quickInterval = 300 * time.Millisecond
-	interval      = 3 * time.Second
+	interval      = 1500 * time.Millisecond
 )
 
 // Unanswered returns how many requests in a row have had no answer.
@@ -121,7 +121,7 @@ func (c *Client) ask(ctx context.Context, sent *pending) {
 		stamp := Remote(now).NTP()
 		p := Packet{Transmit: stamp}
 		sent.put(stamp, now)
-		// A host without route today may have one in three seconds.
+		// A host without route today may have one soon.
 		_, _ = c.Conn.WriteToUDPAddrPort(p.AppendTo(buf), c.Peer)
 		c.waited.Add(1)
 		if i+1 < quickRequests {

@@ -47,6 +47,7 @@ type Config struct {
 		FPS       int    `toml:"fps"`
 		HEVC      bool   `toml:"hevc"`
 		Overscan  bool   `toml:"overscan"`
+		Decoder   string `toml:"decoder"`
 		Threads   int    `toml:"threads"`
 		MaxDelay  int    `toml:"max_delay"`
 		Connector string `toml:"connector"`
@@ -77,9 +78,8 @@ func Default() *Config {
 	c.Network.Discovery = true
 	c.Access.PIN = "off"
 	c.Video.Output = "auto"
-	c.Video.Size = "1920x1080"
-	c.Video.FPS = 60
-	c.Video.Threads = 1
+	c.Video.Size = "auto"
+	c.Video.Decoder = "auto"
 	c.Video.MaxDelay = 250
 	c.Audio.Output = "auto"
 	c.Audio.Curve = "flat"
@@ -121,11 +121,12 @@ func (c *Config) Settings() []Setting {
 		{"access.block", "", "ID,...", "Device ids of senders never let in.", &a.Block, func() error { return checkIDs(a.Block) }},
 
 		{"video.output", "video", "auto|kms|browser|file:PATH|raw:PATH|none", "Where the picture goes: a display driven directly, the status page, an MP4 file, or the bare elementary stream. auto: a free display, else the browser.", &v.Output, func() error { _, err := ParseVideo(v.Output); return err }},
-		{"video.size", "size", "WxH", "The largest picture asked of senders.", &v.Size, func() error { _, _, err := ParseSize(v.Size); return err }},
-		{"video.fps", "fps", "N", "The most pictures a second asked of senders.", &v.FPS, func() error { return within(v.FPS, 1, 120) }},
+		{"video.size", "size", "auto|WxH", "The largest picture asked of senders. auto: what the machine can decode and show, 1920x1080 at most.", &v.Size, func() error { return checkSize(v.Size) }},
+		{"video.fps", "fps", "N", "The most pictures a second asked of senders. 0: as many as the machine can decode and show, 60 at most.", &v.FPS, func() error { return within(v.FPS, 0, 120) }},
 		{"video.hevc", "hevc", "", "Offer HEVC, with which senders mirror in up to 4K.", &v.HEVC, nil},
 		{"video.overscan", "overscan", "", "Tell senders that the display cuts off the edges of the picture.", &v.Overscan, nil},
-		{"video.threads", "threads", "N", "Threads of the software decoder. Every one beyond the first delays the picture by a frame.", &v.Threads, func() error { return within(v.Threads, 1, 16) }},
+		{"video.decoder", "decoder", "auto|hardware|software", "What decodes H.264 for a display that is driven directly. auto: the machine's hardware decoder if it has one, and software when that fails. hardware: the same, but do not start without one.", &v.Decoder, func() error { return oneOf(v.Decoder, "auto", "hardware", "software") }},
+		{"video.threads", "threads", "N", "Threads of the software decoder. Every one beyond the first delays the picture by a frame. 0: as few as the machine needs.", &v.Threads, func() error { return within(v.Threads, 0, 16) }},
 		{"video.max_delay", "max-delay", "MS", "The longest that picture and sound are held back to make up for the network, in milliseconds.", &v.MaxDelay, func() error { return within(v.MaxDelay, 0, 2000) }},
 		{"video.connector", "connector", "NAME", "Which output of the graphics card to use, such as HDMI-A-1. Empty: the first with a display.", &v.Connector, nil},
 		{"video.mode", "mode", "WxH[@HZ]", "Mode of the display. Empty: 1080p at 60 Hz if it can, else the best of what it can.", &v.Mode, func() error { return checkMode(v.Mode) }},
@@ -206,6 +207,14 @@ func checkIDs(ids []string) error {
 		}
 	}
 	return nil
+}
+
+func checkSize(s string) error {
+	if s == "auto" {
+		return nil
+	}
+	_, _, err := ParseSize(s)
+	return err
 }
 
 func checkMode(s string) error {

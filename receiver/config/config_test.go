@@ -116,7 +116,7 @@ func TestMistakesAreNamedByLine(t *testing.T) {
 		{"[vido]\nfps = 30", 1, "vido"},
 		{"[video]\nfps = \"30\"", 2, "fps"},
 		{"[video]\nfps = 30.5", 2, "fps"},
-		{"[video]\nfps = 0", 2, "video.fps"},
+		{"[video]\nfps = 121", 2, "video.fps"},
 		{"[video]\n# slow\nfps = 1000", 3, "video.fps"},
 		{"[video]\nsize = \"big\"", 2, "video.size"},
 		{"[video]\nsize = \"1921x1080\"", 2, "even"},

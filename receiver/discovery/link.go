@@ -2,8 +2,8 @@ package discovery
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,12 +45,19 @@ func (l link) of(ip6 bool) (nets []netip.Prefix) {
 	return nets
 }
 
-// containerLink matches the default names of the bridges and ports that
+// containerLinks begin the default names of the bridges and ports that
 // container engines and hypervisors make on their host. No phone is behind
 // them, the addresses there are of no use to one, and they come and go with
 // every container.
-var containerLink = regexp.MustCompile(
-	`^(docker|podman|cni|flannel|cali|veth|vnet|virbr|lxcbr|lxdbr|vmnet|vboxnet)|^br-[0-9a-f]{12}$`)
+var containerLinks = []string{"docker", "podman", "cni", "flannel", "cali", "veth", "vnet", "virbr", "lxcbr", "lxdbr", "vmnet", "vboxnet"}
+
+// containerLink tells whether a link's name is one of those, or that of one of
+// Docker's bridges: "br-" and twelve hexadecimal digits.
+func containerLink(name string) bool {
+	id, bridge := strings.CutPrefix(name, "br-")
+	return slices.ContainsFunc(containerLinks, func(p string) bool { return strings.HasPrefix(name, p) }) ||
+		bridge && len(id) == 12 && strings.Trim(id, "0123456789abcdef") == ""
+}
 
 // usable chooses the links to work on. With a name it is that link, whatever
 // it is, once it is up and has an address. Without, it is every such link that
@@ -68,7 +75,7 @@ func usable(links []link, name string) (chosen []link) {
 		case l.loopback():
 			loopbacks = append(loopbacks, l)
 		case l.flags&unix.IFF_MULTICAST == 0, l.flags&unix.IFF_POINTOPOINT != 0, l.enslaved:
-		case containerLink.MatchString(l.name):
+		case containerLink(l.name):
 		default:
 			chosen = append(chosen, l)
 		}

@@ -1,6 +1,7 @@
 // Package message turns AirPlay's binary property lists into Go values and
 // back: /info, SETUP, TEARDOWN, pair-setup-pin and their like, and the TXT
-// records that must agree with /info (reference sections 1, 2, 4, 7).
+// records that must agree with /info (reference sections 1, 2, 4, 7); and the
+// session descriptions of classic senders (section 14).
 //
 // What comes from a sender is untrusted. A list is checked for size, depth
 // and expansion before the plist library sees it, and every key is optional:
@@ -12,5 +13,6 @@
 //
 // Proof: plist_test.go (reference bombs, deep and cyclic lists, fuzzing
 // against the library), setup_test.go (captured requests byte by byte),
+// announce_test.go (descriptions of each coding, hostile ones, fuzzing),
 // info_test.go (golden lists for each identity).
 package message

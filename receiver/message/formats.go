@@ -40,9 +40,9 @@ func (c *Capabilities) audioFormats() (out []any) {
 // TXT key "et" (reference section 1.2).
 func (c *Capabilities) encryption() []any {
 	if c.Features&FeatureFairPlay != 0 {
-		return []any{0, 3, 5}
+		return []any{0, 1, 3, 5}
 	}
-	return []any{0}
+	return []any{0, 1}
 }
 
 // audioLatencies tells how long after its time sound is heard at least. The

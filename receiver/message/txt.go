@@ -55,9 +55,9 @@ func digit(v bool) string {
 
 // RAOPTXT returns the records of _raop._tcp (reference section 1.2).
 func (c *Capabilities) RAOPTXT() []string {
-	et := "et=0,3,5"
+	et := "et=0,1,3,5"
 	if c.Features&FeatureFairPlay == 0 {
-		et = "et=0"
+		et = "et=0,1"
 	}
 	return []string{
 		"txtvers=1",
@@ -69,7 +69,7 @@ func (c *Capabilities) RAOPTXT() []string {
 		"sr=44100",
 		"ss=16",
 		"sv=false",
-		"tp=UDP",
+		"tp=TCP,UDP",
 		"vn=65537",
 		"vs=" + c.Version,
 		"am=" + c.Model,

@@ -14,5 +14,7 @@
 //
 // Proof: delay_test.go, pictures_test.go and sound_test.go run on simulated
 // clocks with jitter, drift and steps; resampler_test.go measures distortion
-// and checks that nothing changes when nothing has to; zero allocations.
+// and checks that nothing changes when nothing has to; network_test.go plays
+// over a simulated network with jitter, drift and loss, from the sender's
+// samples to the output; zero allocations.
 package playout

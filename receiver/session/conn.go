@@ -32,6 +32,7 @@ type conn struct {
 	handshake *fairplay.Handshake
 	pairing   *pairing.Conversation
 	digest    *pairing.Digest        // nil without a password
+	announced *announced             // by a classic sender
 	act       *act                   // the session of this connection, if it has one
 	events    atomic.Pointer[events] // nil before SETUP, and without encryption
 }
@@ -135,6 +136,9 @@ func (c *conn) finish(q *rtsp.Request, p *rtsp.Response) {
 	var h rtsp.Header
 	if seq := q.CSeq(); seq != "" {
 		h.Add("CSeq", seq)
+	}
+	if answer := c.challenge(q); answer != "" {
+		h.Add("Apple-Response", answer)
 	}
 	h.Add("Server", "AirTunes/"+c.server.Capabilities().Version)
 	if q.Proto == rtsp.RTSP && q.Method != "RECORD" {

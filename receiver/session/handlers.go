@@ -22,6 +22,8 @@ var handlers = map[string]func(*conn, *rtsp.Request) *rtsp.Response{
 	"POST /pair-list":      (*conn).pairManage,
 	"POST /fp-setup":       (*conn).fpSetup,
 	"POST /fp-setup2":      (*conn).fpSetup2,
+	"POST /auth-setup":     (*conn).authSetup,
+	"ANNOUNCE":             (*conn).announce,
 	"SETUP":                (*conn).setup,
 	"RECORD":               (*conn).record,
 	"FLUSH":                (*conn).flush,
@@ -40,7 +42,7 @@ var handlers = map[string]func(*conn, *rtsp.Request) *rtsp.Response{
 	"POST /command":        (*conn).accept,
 }
 
-const public = "SETUP, RECORD, PAUSE, FLUSH, FLUSHBUFFERED, TEARDOWN, OPTIONS, GET_PARAMETER, SET_PARAMETER, POST, GET"
+const public = "ANNOUNCE, SETUP, RECORD, PAUSE, FLUSH, FLUSHBUFFERED, TEARDOWN, OPTIONS, GET_PARAMETER, SET_PARAMETER, POST, GET"
 
 // answer finds the handler of a request. What nobody knows is answered
 // sensibly, logged once and never fatal: new systems ask new things.

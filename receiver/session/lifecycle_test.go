@@ -57,6 +57,22 @@ func TestSecondSender(t *testing.T) {
 			t.Errorf("on the stage: %+v", s)
 		}
 	})
+	t.Run("comes as the first goes", func(t *testing.T) {
+		r := newRig(t, nil)
+		r.media.slow = 20 * time.Millisecond
+		a := r.dial("AA:AA:AA:AA:AA:AA")
+		if got := a.begin(); got != 200 {
+			t.Fatalf("SETUP: %d", got)
+		}
+		for n := range 10 {
+			b := r.dial(fmt.Sprintf("BB:BB:BB:BB:BB:%02d", n))
+			a.c.Close()
+			if got := b.begin(); got != 200 {
+				t.Fatalf("number %d: %d", n, got)
+			}
+			a = b
+		}
+	})
 	t.Run("is the first again", func(t *testing.T) {
 		r := newRig(t, nil)
 		a, b := r.dial("AA:AA:AA:AA:AA:AA"), r.dial("AA:AA:AA:AA:AA:AA")

@@ -27,7 +27,8 @@ type media struct {
 	open    int
 	now     func() clock.Time
 	active  clock.Time
-	playing int // stream type
+	playing int           // stream type
+	slow    time.Duration // to give a decoder back
 }
 
 func (m *media) note(format string, args ...any) {
@@ -72,6 +73,9 @@ func (s *streams) Mirror(r MirrorRequest) (int, error) {
 }
 func (s *streams) Audio(r AudioRequest) (int, int, error) {
 	s.note("audio ct %d, port %d", r.CompressionType, r.ControlPort)
+	if r.TCP {
+		return 6000, 0, s.fail
+	}
 	return 6000, 6001, s.fail
 }
 func (s *streams) CloseStream(t int)      { s.note("close %d", t) }
@@ -88,6 +92,7 @@ func (s *streams) Active() clock.Time {
 	return s.active
 }
 func (s *streams) Close() {
+	time.Sleep(s.slow)
 	s.note("closed")
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,6 +9,7 @@
 // business of whoever implements Media.
 //
 // Proof: dialogue_test.go (the captured dialogues, request by request),
+// classic_test.go (those of PipeWire and PulseAudio, each kind of key),
 // lifecycle_test.go (second senders, take-over, silence and reconnection on a
 // simulated clock), hostile_test.go (a table of malformed requests, after each
 // of which another sender is served), homekit_test.go (pairing, encrypted
@@ -50,6 +51,9 @@ type Opening struct {
 	Group  message.Group // that the sender puts the receiver into
 	// PTP tells that instants of the sound are on the clock of the group.
 	PTP bool
+	// Classic is set for a sender that plays sound alone, the old way
+	// (reference section 14).
+	Classic bool
 	// TimingPort is the sender's UDP port for NTP, 0 if it answers none.
 	TimingPort int
 	// Ended ends the session from below, with the reason for the log: a
@@ -64,7 +68,12 @@ type MirrorRequest struct {
 }
 
 // AudioRequest asks for realtime sound.
-type AudioRequest struct{ message.StreamSetup }
+type AudioRequest struct {
+	message.StreamSetup
+	// TCP asks for a connection instead of datagrams: the data port is one of
+	// TCP, and there is no control port.
+	TCP bool
+}
 
 // Media opens sessions; package receiver implements it over sockets, decoders
 // and outputs.
@@ -85,7 +94,7 @@ type Streams interface {
 	// Mirror opens the stream of the picture, instead of one that is open, and
 	// returns its TCP port.
 	Mirror(MirrorRequest) (port int, err error)
-	// Audio opens the stream of the sound likewise: its UDP ports.
+	// Audio opens the stream of the sound likewise: its ports.
 	Audio(AudioRequest) (data, control int, err error)
 	// CloseStream closes a stream of a type of package message.
 	CloseStream(streamType int)

@@ -14,14 +14,11 @@ import (
 // setup answers SETUP: the session, streams, or both in one request
 // (reference section 7).
 func (c *conn) setup(q *rtsp.Request) *rtsp.Response {
-	if c.digest != nil && !c.digest.Passed() && !c.pairing.Proved() {
-		if err := c.digest.Check(q.Method, q.Header.Get("Authorization")); err != nil {
-			p := c.bad(q, pairing.Status(err), err)
-			if errors.Is(err, pairing.ErrPassword) {
-				p.Header.Add("WWW-Authenticate", c.digest.Challenge())
-			}
-			return p
-		}
+	if p := c.authorise(q); p != nil {
+		return p
+	}
+	if q.Header.Has("Transport") {
+		return c.setupClassic(q)
 	}
 	m, err := message.ParseSetup(q.Body)
 	if err != nil {
@@ -65,6 +62,23 @@ func (c *conn) setup(q *rtsp.Request) *rtsp.Response {
 	return body(rtsp.TypeBinaryPlist, reply.Encode())
 }
 
+// authorise asks for the password, where there is one; a response other than
+// nil is a refusal.
+func (c *conn) authorise(q *rtsp.Request) *rtsp.Response {
+	if c.digest == nil || c.digest.Passed() || c.pairing.Proved() {
+		return nil
+	}
+	err := c.digest.Check(q.Method, q.Header.Get("Authorization"))
+	if err == nil {
+		return nil
+	}
+	p := c.bad(q, pairing.Status(err), err)
+	if errors.Is(err, pairing.ErrPassword) {
+		p.Header.Add("WWW-Authenticate", c.digest.Challenge())
+	}
+	return p
+}
+
 // openSession opens the session of this connection; a response other than nil
 // is a refusal.
 func (c *conn) openSession(q *rtsp.Request, m *message.SessionSetup) *rtsp.Response {
@@ -77,28 +91,40 @@ func (c *conn) openSession(q *rtsp.Request, m *message.SessionSetup) *rtsp.Respo
 	if err != nil {
 		return c.bad(q, 400, err)
 	}
+	return c.begin(q, o, 409)
+}
+
+// begin puts a session on the stage; a response other than nil is a refusal,
+// with the status busy where another sender is there.
+func (c *conn) begin(q *rtsp.Request, o Opening, busy int) *rtsp.Response {
 	if c.act != nil {
 		return c.reopen(q, o)
 	}
 	a := newAct(c, c.sender)
+	a.patient = o.Classic
 	o.Ended = func(reason string) { go a.end(&c.server.stage, reason) }
 	entered, err := c.server.stage.enter(a, c.mayReplace, func() (Streams, error) { return c.server.Media.Open(o) })
 	if err != nil {
 		return c.bad(q, 500, err)
 	}
 	if !entered {
-		c.server.Refused.Inc()
-		return c.bad(q, 409, errors.New("another sender is here"))
+		return c.refuse(q, busy)
 	}
 	c.act = a
 	// What ends the session from now on is its own silence.
 	c.rtsp.SetIdle(0)
 	c.server.Sessions.Inc()
 	c.log.Info("session began", "sender", c.sender.Name, "model", c.sender.Model, "os", c.sender.OS, "agent", c.sender.UserAgent,
-		"clock", m.TimingProtocol, "paired", c.pairing.Verified(), "encrypted", c.rtsp.Encrypted())
-	go a.watch(&c.server.stage, c.server.Now)
+		"paired", c.pairing.Verified(), "encrypted", c.rtsp.Encrypted())
+	go a.watch(&c.server.stage)
 	c.server.changed()
 	return nil
+}
+
+// refuse turns a sender away because another has the stage.
+func (c *conn) refuse(q *rtsp.Request, code int) *rtsp.Response {
+	c.server.Refused.Inc()
+	return c.bad(q, code, errors.New("another sender is here"))
 }
 
 // reopen begins the session anew on the same connection.
@@ -130,6 +156,8 @@ func (c *conn) mayReplace(old *act) (reason string, ok bool) {
 	switch {
 	case same:
 		return "the same sender began anew", true
+	case old.patient && old.silence() > SenderGone:
+		return "another sender came while this one was silent", true
 	case c.server.Takeover:
 		return fmt.Sprintf("%q took over", c.sender.Name), true
 	}
@@ -180,9 +208,9 @@ func (c *conn) openStream(m *message.StreamSetup) (r message.StreamReply, code i
 			}
 			r.DataPort, err = s.Mirror(MirrorRequest{ConnectionID: m.ConnectionID, Latency: time.Duration(m.LatencyMs) * time.Millisecond})
 		case message.StreamAudio:
-			r.DataPort, r.ControlPort, err = s.Audio(AudioRequest{*m})
+			r.DataPort, r.ControlPort, err = s.Audio(AudioRequest{StreamSetup: *m})
 		case message.StreamBufferedAudio:
-			r.DataPort, r.BufferSize, err = s.Buffered(AudioRequest{*m})
+			r.DataPort, r.BufferSize, err = s.Buffered(AudioRequest{StreamSetup: *m})
 		default:
 			r.Type = 0
 		}

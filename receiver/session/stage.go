@@ -20,6 +20,9 @@ type act struct {
 	once   sync.Once
 	stop   chan struct{} // closed when the end begins
 	done   chan struct{} // closed when everything is given back
+	// patient sessions outlive silence, because their sender says nothing
+	// while it pauses; they make room for others instead.
+	patient bool
 
 	mu      sync.Mutex
 	streams Streams // nil after the end
@@ -47,16 +50,21 @@ func (g *stage) clear(reason string) {
 	}
 }
 
+// crossing is how long a sender that comes waits for one that goes. The news
+// of the two are on different connections, and giving back a decoder or a file
+// takes its time.
+const crossing = 250 * time.Millisecond
+
 // enter puts a session on the stage, with the streams that open gives. It
-// returns false if a session is there that must not be replaced. One that may
-// be is gone before open is called.
+// returns false if a session is there that must not be replaced and does not
+// end within crossing. One that may be is gone before open is called.
 func (g *stage) enter(a *act, mayReplace func(*act) (reason string, ok bool), open func() (Streams, error)) (bool, error) {
 	g.mu.Lock()
 	for g.act != nil {
 		old := g.act
 		g.mu.Unlock()
 		reason, ok := mayReplace(old)
-		if !ok {
+		if !ok && !old.leaves(crossing) {
 			return false, nil
 		}
 		old.end(g, reason)
@@ -70,6 +78,17 @@ func (g *stage) enter(a *act, mayReplace func(*act) (reason string, ok bool), op
 	a.streams = streams
 	g.act = a
 	return true, nil
+}
+
+// leaves tells whether the session has begun to end, or begins to within a
+// time.
+func (a *act) leaves(within time.Duration) bool {
+	select {
+	case <-a.stop:
+		return true
+	case <-time.After(within):
+		return false
+	}
 }
 
 // with calls use with the streams, unless the session has ended: another
@@ -114,7 +133,7 @@ func (a *act) end(g *stage, reason string) {
 
 // watch ends the session when the sender has been silent for too long: phones
 // are locked, carried away and switched off.
-func (a *act) watch(g *stage, now func() clock.Time) {
+func (a *act) watch(g *stage) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
@@ -123,11 +142,25 @@ func (a *act) watch(g *stage, now func() clock.Time) {
 			return
 		case <-t.C:
 		}
-		last := clock.Time(a.conn.active.Load())
-		a.with(func(s Streams) { last = max(last, s.Active()) })
-		if now().Sub(last) > SenderGone {
+		limit := SenderGone
+		if a.patient {
+			limit = pauseLimit
+		}
+		if a.silence() > limit {
 			a.end(g, "the sender is gone")
 			return
 		}
 	}
+}
+
+// pauseLimit is how long a patient session may be silent. A sender that is
+// switched off meanwhile is noticed by the kernel, which probes the connection.
+const pauseLimit = time.Hour
+
+// silence is how long nothing has come from the sender, neither requests nor
+// media.
+func (a *act) silence() time.Duration {
+	last := clock.Time(a.conn.active.Load())
+	a.with(func(s Streams) { last = max(last, s.Active()) })
+	return a.conn.server.Now().Sub(last)
 }

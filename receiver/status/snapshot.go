@@ -54,10 +54,13 @@ type Picture struct {
 	Rate    float64 `json:"fps"`      // pictures in the last second
 	BitRate float64 `json:"bit_rate"` // bits in the last second
 
-	Received uint64 `json:"received"` // pictures since the session began
-	Late     uint64 `json:"late"`     // not shown because a newer one was due
-	Dropped  uint64 `json:"dropped"`  // not decoded, or not decodable
-	Paused   bool   `json:"paused"`   // the sender's screen does not change or is locked
+	Received uint64 `json:"received"`            // pictures since the session began
+	Late     uint64 `json:"late"`                // not shown because a newer one was due
+	Dropped  uint64 `json:"dropped"`             // not decoded, or not decodable
+	Paused   bool   `json:"paused"`              // the sender's screen does not change or is locked
+	Path     string `json:"path,omitempty"`      // which way decoded pictures take to the display
+	Decoder  string `json:"decoder,omitempty"`   // "software", or "hardware: " and the device
+	Copied   uint64 `json:"pixels_copied_bytes"` // by the processor, since the receiver started
 }
 
 // Sound is what is heard with the picture or alone.

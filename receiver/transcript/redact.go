@@ -3,7 +3,8 @@ package transcript
 import (
 	"encoding/hex"
 	"fmt"
-	"regexp"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -75,10 +76,19 @@ func (r *redactor) pseudonym(kind, value string) string {
 	return p
 }
 
-// addresses in a target: everything between the slashes of a URL.
-var authority = regexp.MustCompile(`://[^/]*`)
-
-func (r *redactor) target(t string) string { return authority.ReplaceAllString(t, "://receiver") }
+// target takes addresses out of a target: what stands between the slashes of a
+// URL.
+func (r *redactor) target(t string) string {
+	parts := strings.Split(t, "://")
+	for i, p := range parts[1:] {
+		_, path, slash := strings.Cut(p, "/")
+		parts[i+1] = "receiver"
+		if slash {
+			parts[i+1] += "/" + path
+		}
+	}
+	return strings.Join(parts, "://")
+}
 
 func (r *redactor) header(h rtsp.Header) (out [][2]string) {
 	for _, f := range h {
@@ -135,10 +145,12 @@ func head(b []byte) []byte {
 	return nil
 }
 
+// dict takes the keys in their order, so that the same conversation gets the
+// same pseudonyms whenever it is held.
 func (r *redactor) dict(m map[string]any) map[string]any {
 	out := make(map[string]any, len(m))
-	for k, v := range m {
-		out[k] = r.value(k, v)
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out[k] = r.value(k, m[k])
 	}
 	return out
 }

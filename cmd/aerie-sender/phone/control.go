@@ -1,8 +1,8 @@
 package phone
 
 import (
+	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha512"
 	"errors"
@@ -16,7 +16,6 @@ import (
 	"aerie/receiver/fairplay/replay"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
-	"aerie/receiver/pairing/keystore"
 	"aerie/receiver/rtsp"
 )
 
@@ -26,6 +25,8 @@ type control struct {
 	mu   sync.Mutex // one request at a time
 	seq  int
 	url  string
+	// agent is what it calls itself.
+	agent string
 }
 
 func dial(ctx context.Context, address string) (*control, error) {
@@ -38,7 +39,8 @@ func dial(ctx context.Context, address string) (*control, error) {
 	return &control{
 		conn: rtsp.NewConn(c, rtsp.DefaultLimits, rtsp.Timeouts{Idle: 10 * time.Second, Message: 10 * time.Second, Write: 5 * time.Second}),
 		// As phones do, without brackets around IPv6.
-		url: fmt.Sprintf("rtsp://%s/%d", host, clock.Now()),
+		url:   fmt.Sprintf("rtsp://%s/%d", host, clock.Now()),
+		agent: "AirPlay/670.6.2",
 	}, nil
 }
 
@@ -74,7 +76,7 @@ func (c *control) try(method, target, contentType string, body []byte, fields ..
 	q.Header.Add("CSeq", fmt.Sprint(c.seq))
 	q.Header.Add("DACP-ID", "AE21E00000000001")
 	q.Header.Add("Active-Remote", "2126970")
-	q.Header.Add("User-Agent", "AirPlay/670.6.2")
+	q.Header.Add("User-Agent", c.agent)
 	if contentType != "" {
 		q.Header.Add("Content-Type", contentType)
 	}
@@ -122,11 +124,13 @@ func (p *Phone) pair() error {
 		return err
 	}
 	i := pairing.NewInitiator(p.o.Identity, p.o.Device)
-	if key := p.report.Receiver.PublicKey; len(key) == ed25519.PublicKeySize {
-		i.Trust(keystore.Key(key))
-	}
 	if _, err := p.setupPairing(i); err != nil {
 		return err
+	}
+	// Phones learn the key here, whatever was announced: receivers that announce
+	// a constant are common.
+	if key, _ := i.Receiver(); len(p.report.Receiver.PublicKey) > 0 && !bytes.Equal(key[:], p.report.Receiver.PublicKey) {
+		p.report.Notes = append(p.report.Notes, fmt.Sprintf("the receiver announces the key %x and pairs with %x", p.report.Receiver.PublicKey, key))
 	}
 	err := p.verify(i)
 	var status *errStatus
@@ -274,9 +278,6 @@ func (p *Phone) setup(ctx context.Context) error {
 	reply, err := p.setupWith(s.Encode())
 	if err == nil && p.secret != nil && reply.EventPort != nil {
 		err = p.openEvents(ctx, *reply.EventPort)
-	}
-	if err != nil {
-		timing.Close()
 	}
 	return err
 }

@@ -1,21 +1,23 @@
 // Package phone plays the sender: it mirrors the test pattern or a clip, with
-// sound, to any AirPlay receiver, as an iPhone does, and measures what it sees
-// from its side. With a receiver that pairs by HomeKit it speaks AirPlay 2,
-// with another the legacy protocol.
+// sound, to any AirPlay receiver, as an iPhone does, or plays sound alone, as
+// iTunes did, and measures what it sees from its side. With a receiver that
+// pairs by HomeKit it speaks AirPlay 2, with another the legacy protocol.
 //
 // Its half of FairPlay replays a recorded exchange (package fairplay/replay);
 // everything else is made anew for each session. It can also do what phones do
 // not do on purpose: lose and reorder sound, drift, be silent, turn round.
 //
-// Proof: the tests of cmd/aerie mirror with it to the receiver; phone_test.go
-// holds what it sends to the wire formats without one.
+// Proof: the tests of cmd/aerie mirror with it to the receiver. Without one,
+// phone_test.go holds what it sends to the wire formats and its partner to
+// refusing, vanishing and talking rubbish at every step; sound_test.go counts
+// what is lost, reordered, doubled and sent again; clip_test.go reads clips,
+// hostile ones too (FuzzClip).
 package phone
 
 import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -46,6 +48,9 @@ type Options struct {
 	// Updated is told when the receiver says that it has changed; nil for
 	// nobody.
 	Updated func(message.Info)
+
+	// Classic is for Play.
+	Classic *Classic
 
 	Picture Picture // nil for none
 	Sound   Sound   // nil for none
@@ -82,8 +87,6 @@ type Options struct {
 	// round, again and again; 0 is never.
 	PauseEvery  time.Duration
 	RotateEvery time.Duration
-
-	Log *slog.Logger
 }
 
 // Phone is one session.
@@ -128,6 +131,17 @@ func (p *Phone) run(ctx context.Context) error {
 	}
 	defer c.close()
 	p.control = c
+	// While the streams run, the end of the context ends in a TEARDOWN;
+	// before that there is nothing to tear down.
+	stop := context.AfterFunc(ctx, c.close)
+	defer func() {
+		if p.timing != nil {
+			p.timing.Close()
+		}
+		if p.events != nil {
+			p.events.Close()
+		}
+	}()
 	if p.o.Device == "" {
 		p.o.Device = "02:AE:21:E0:00:01"
 	}
@@ -141,11 +155,16 @@ func (p *Phone) run(ctx context.Context) error {
 		{"info", p.info}, {"pairing", p.pair}, {"FairPlay", p.fairplay}, {"SETUP", func() error { return p.setup(ctx) }}, {"volume", p.volume}, {"RECORD", p.record},
 	} {
 		if err := step.do(); err != nil {
+			if ctx.Err() != nil {
+				err = ctx.Err() // the answer to it is none
+			}
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
+	if !stop() {
+		return ctx.Err()
+	}
 	p.report.Connect = clock.Now().Sub(began)
-	defer p.closePorts()
 	if err := p.stream(ctx, began); err != nil {
 		return err // what is broken cannot be torn down
 	}
@@ -154,13 +173,6 @@ func (p *Phone) run(ctx context.Context) error {
 
 // ptp tells whether the clock of the sound is PTP.
 func (p *Phone) ptp() bool { return p.secret != nil && p.o.PTPPort != 0 }
-
-func (p *Phone) closePorts() {
-	p.timing.Close()
-	if p.events != nil {
-		p.events.Close()
-	}
-}
 
 // stream sends picture and sound until there is an end to it.
 func (p *Phone) stream(parent context.Context, began clock.Time) error {

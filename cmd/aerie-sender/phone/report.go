@@ -35,6 +35,7 @@ type Report struct {
 
 	Feedback metric.Histogram // round trip of a request
 
+	Notes []string // what is odd about the receiver
 }
 
 // stages are the histograms in the order of the way of a picture.
@@ -76,17 +77,24 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 			"width": r.Receiver.Width, "height": r.Receiver.Height, "max_fps": r.Receiver.MaxFPS},
 		"paired": r.Paired, "encrypted": r.Encrypted, "connect_ms": ms(r.Connect), "setup_ms": ms(r.SetUp),
 		"pictures": r.Pictures, "picture_bytes": r.PictureBytes, "sound_packets": r.SoundPackets, "sound_lost": r.SoundLost,
-		"resend_asked": r.ResendAsked.Value(), "resend_sent": r.ResendSent.Value(), "stages": r.Stages(),
+		"resend_asked": r.ResendAsked.Value(), "resend_sent": r.ResendSent.Value(), "stages": r.Stages(), "notes": r.Notes,
 	})
 }
 
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) {
-	fmt.Fprintf(w, "receiver   %s (%s/%s), asks for %dx%d at %d\n", r.Receiver.Name, r.Receiver.Model, r.Receiver.Version, r.Receiver.Width, r.Receiver.Height, r.Receiver.MaxFPS)
-	fmt.Fprintf(w, "connected  in %.1f ms, picture's connection after %.1f ms, paired: %v, encrypted: %v\n", ms(r.Connect), ms(r.SetUp), r.Paired, r.Encrypted)
-	fmt.Fprintf(w, "picture    %d access units, %.1f MB\n", r.Pictures, float64(r.PictureBytes)/1e6)
+	if r.Receiver.Name != "" {
+		fmt.Fprintf(w, "receiver   %s (%s/%s), asks for %dx%d at %d\n", r.Receiver.Name, r.Receiver.Model, r.Receiver.Version, r.Receiver.Width, r.Receiver.Height, r.Receiver.MaxFPS)
+		fmt.Fprintf(w, "connected  in %.1f ms, picture's connection after %.1f ms, paired: %v, encrypted: %v\n", ms(r.Connect), ms(r.SetUp), r.Paired, r.Encrypted)
+		fmt.Fprintf(w, "picture    %d access units, %.1f MB\n", r.Pictures, float64(r.PictureBytes)/1e6)
+	} else {
+		fmt.Fprintf(w, "connected  in %.1f ms\n", ms(r.Connect))
+	}
 	if r.SoundPackets > 0 {
 		fmt.Fprintf(w, "sound      %d packets, %d lost on purpose, %d asked for again, %d sent again\n", r.SoundPackets, r.SoundLost, r.ResendAsked.Value(), r.ResendSent.Value())
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note       %s\n", note)
 	}
 	fmt.Fprintf(w, "%-15s %8s %10s %10s %10s\n", "", "count", "median", "99 %", "most")
 	for _, s := range r.Stages() {

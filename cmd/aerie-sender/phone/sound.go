@@ -111,7 +111,7 @@ type soundStream struct {
 	p       *Phone
 	src     Sound
 	f       audio.Format
-	data    *net.UDPConn
+	data    net.Conn
 	control *net.UDPConn
 	to      *net.UDPAddr // the receiver's control port
 	begin   clock.Time
@@ -120,6 +120,10 @@ type soundStream struct {
 	base    uint32 // RTP time stamp of pattern time zero
 	first   uint16 // sequence number of the first packet
 	copies  int
+	lead    int // frames that sound is sent ahead of its time
+	// Classic senders leave part of the latency to the receiver, and may send
+	// over TCP.
+	relaxed, interleaved bool
 
 	mu   sync.Mutex
 	kept [keptPackets][]byte
@@ -129,13 +133,12 @@ type soundStream struct {
 
 // openSound sets up the stream.
 func (p *Phone) openSound(begin clock.Time) (*soundStream, error) {
-	a := &soundStream{p: p, src: p.o.Sound, f: p.o.Sound.Format(), begin: begin, cipher: audio.NewCipher(p.key, p.iv)}
+	a := p.newSound(begin)
+	a.cipher = audio.NewCipher(p.key, p.iv)
 	key, err := a.seal()
 	if err != nil {
 		return nil, err
 	}
-	a.rng = rand.New(rand.NewPCG(p.o.Seed, 1))
-	a.base, a.first = a.rng.Uint32(), uint16(a.rng.Uint32())
 	if a.control, err = net.ListenUDP("udp", &net.UDPAddr{IP: p.local}); err != nil {
 		return nil, err
 	}
@@ -151,15 +154,7 @@ func (p *Phone) openSound(begin clock.Time) (*soundStream, error) {
 		a.control.Close()
 		return nil, err
 	}
-	host, _, _ := net.SplitHostPort(p.control.conn.RemoteAddr().String())
-	remote, err := net.ResolveUDPAddr("udp", net.JoinHostPort(host, strconv.Itoa(r.DataPort)))
-	if err == nil {
-		a.data, err = net.DialUDP("udp", &net.UDPAddr{IP: p.local}, remote)
-	}
-	if err == nil {
-		a.to, err = net.ResolveUDPAddr("udp", net.JoinHostPort(host, strconv.Itoa(r.ControlPort)))
-	}
-	if err != nil {
+	if err := a.connect(r.DataPort, r.ControlPort); err != nil {
 		a.control.Close()
 		return nil, err
 	}
@@ -180,6 +175,33 @@ func (a *soundStream) seal() (key []byte, err error) {
 	return key, err
 }
 
+// newSound makes a stream that is not connected yet.
+func (p *Phone) newSound(begin clock.Time) *soundStream {
+	a := &soundStream{p: p, src: p.o.Sound, f: p.o.Sound.Format(), begin: begin, lead: soundLead}
+	a.rng = rand.New(rand.NewPCG(p.o.Seed, 1))
+	a.base, a.first = a.rng.Uint32(), uint16(a.rng.Uint32())
+	return a
+}
+
+// connect connects to the ports of the receiver.
+func (a *soundStream) connect(data, control int) error {
+	host, _, _ := net.SplitHostPort(a.p.control.conn.RemoteAddr().String())
+	remote, err := net.ResolveUDPAddr("udp", net.JoinHostPort(host, strconv.Itoa(data)))
+	if err != nil {
+		return err
+	}
+	if a.to, err = net.ResolveUDPAddr("udp", net.JoinHostPort(host, strconv.Itoa(control))); err != nil {
+		return err
+	}
+	a.data, err = net.DialUDP("udp", &net.UDPAddr{IP: a.p.local}, remote)
+	return err
+}
+
+// leadTime is by how much sound is sent ahead of its time.
+func (a *soundStream) leadTime() time.Duration {
+	return time.Duration(a.lead) * time.Second / time.Duration(a.f.Rate)
+}
+
 func (a *soundStream) run(ctx context.Context) error {
 	defer a.data.Close()
 	defer a.control.Close()
@@ -187,13 +209,13 @@ func (a *soundStream) run(ctx context.Context) error {
 	synced := clock.Time(0)
 	period := time.Duration(a.f.Frames) * time.Second / time.Duration(a.f.Rate)
 	for i := 0; ; i++ {
-		// Packet i holds pattern time from i*frames on, and leaves soundLead
+		// Packet i holds pattern time from i*frames on, and leaves so far
 		// before that is heard.
-		at := a.begin.Add(time.Duration(i)*period - time.Duration(soundLead)*time.Second/time.Duration(a.f.Rate))
+		at := a.begin.Add(time.Duration(i)*period - a.leadTime())
 		if !wait(ctx, at) {
 			return nil
 		}
-		if now := clock.Now(); synced == 0 || now.Sub(synced) >= time.Second {
+		if now := clock.Now(); !a.interleaved && (synced == 0 || now.Sub(synced) >= time.Second) {
 			if err := a.sync(now, synced == 0); err != nil {
 				return err
 			}
@@ -214,7 +236,7 @@ func (a *soundStream) sync(now clock.Time, first bool) error {
 	frame := int64(now.Sub(a.begin)) * int64(a.f.Rate) / int64(time.Second)
 	// The instant of exactly that frame.
 	at := a.begin.Add(time.Duration(frame) * time.Second / time.Duration(a.f.Rate))
-	s := audio.Sync{First: first, RTP: a.rtp(frame), At: a.p.at(at), Newest: a.rtp(frame + soundLead), PTP: a.p.ptp(), Clock: clockID}
+	s := audio.Sync{First: first, Relaxed: a.relaxed, RTP: a.rtp(frame), At: a.p.at(at), Newest: a.rtp(frame + int64(a.lead)), PTP: a.p.ptp(), Clock: clockID}
 	_, err := a.control.WriteToUDP(s.AppendTo(nil), a.to)
 	return err
 }
@@ -261,6 +283,9 @@ func (a *soundStream) send(i int) error {
 
 func (a *soundStream) write(b []byte) error {
 	a.p.report.SoundPackets++
+	if a.interleaved {
+		b = append([]byte{'$', 0, byte(len(b) >> 8), byte(len(b))}, b...)
+	}
 	_, err := a.data.Write(b)
 	return err
 }

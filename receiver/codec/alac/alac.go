@@ -2,14 +2,14 @@
 // escape form that the format has for samples which prediction cannot make
 // smaller. Every decoder must read it, it costs nothing to make and its size
 // is known beforehand, which suits a test sender. The magic cookie that goes
-// with the frames is here too.
+// with the frames is here too, and the way back for frames of this form.
 //
-// Predicting and Rice-coding encoders exist elsewhere; decoding is the
-// business of package codec.
+// Predicting and Rice-coding encoders exist elsewhere; decoding what they make
+// is the business of package codec.
 //
 // Proof: alac_test.go holds the cookie to one from real senders, has
 // libavcodec decode frames of every shape bit by bit, and checks that a frame
-// allocates nothing.
+// allocates nothing; verbatim_test.go has the way back, with a fuzz target.
 package alac
 
 import (

@@ -40,6 +40,11 @@ func (r *BitReader) Fail(err error) {
 // BitPos returns how many bits were read, emulation prevention not counted.
 func (r *BitReader) BitPos() int { return r.read }
 
+// BytePos returns how many bytes of the payload the bits that were read
+// occupy, the last one perhaps in part, emulation prevention bytes among them
+// counted. It tells where slice data begins behind a header.
+func (r *BitReader) BytePos() int { return r.pos }
+
 // load brings one more byte into acc.
 func (r *BitReader) load() bool {
 	if r.zeros >= 2 && r.pos < len(r.data) && r.data[r.pos] == 3 {

@@ -106,15 +106,26 @@ func nextStart(b []byte) (at, size int) {
 // start code and empty units are skipped. It allocates nothing.
 func AnnexB(stream []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		at, size := nextStart(stream)
-		rest := stream[at+size:]
-		for len(rest) > 0 {
-			at, size = nextStart(rest)
-			nal := bytes.TrimRight(rest[:at], "\x00")
-			rest = rest[at+size:]
-			if len(nal) > 0 && !yield(nal) {
+		for _, nal := range AnnexBAt(stream) {
+			if !yield(nal) {
 				return
 			}
+		}
+	}
+}
+
+// AnnexBAt is AnnexB that also tells where in the stream each unit begins,
+// behind its start code.
+func AnnexBAt(stream []byte) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		at, size := nextStart(stream)
+		for begin := at + size; begin < len(stream); {
+			at, size = nextStart(stream[begin:])
+			nal := bytes.TrimRight(stream[begin:begin+at], "\x00")
+			if len(nal) > 0 && !yield(begin, nal) {
+				return
+			}
+			begin += at + size
 		}
 	}
 }

@@ -33,6 +33,8 @@ const (
 	TypeSPS       Type = 33
 	TypePPS       Type = 34
 	TypeAUD       Type = 35
+	TypeEOS       Type = 36 // end of sequence
+	TypeEOB       Type = 37 // end of bitstream
 	TypeSEI       Type = 39 // prefix
 	TypeSEISuffix Type = 40
 )
@@ -55,6 +57,18 @@ func (t Type) IsSlice() bool { return t < 32 }
 // IsIRAP tells whether the unit belongs to an intra random access point: a
 // picture where decoding can begin (types 16 to 23).
 func (t Type) IsIRAP() bool { return t >= 16 && t <= 23 }
+
+// isRASL tells whether the unit belongs to a leading picture that can be
+// decoded only if the pictures before its random access point were.
+func (t Type) isRASL() bool { return t == 8 || t == 9 }
+
+// isRADL tells whether the unit belongs to a leading picture that refers to no
+// picture before its random access point.
+func (t Type) isRADL() bool { return t == 6 || t == 7 }
+
+// isSubLayerNonRef tells whether no picture of the same sub-layer refers to
+// the unit's.
+func (t Type) isSubLayerNonRef() bool { return t <= 14 && t&1 == 0 }
 
 // IsParameterSet tells whether the unit is a video, sequence or picture
 // parameter set, which a container keeps outside its samples.

@@ -37,6 +37,7 @@ type PPS struct {
 	DeblockingDisabled     bool
 	BetaOffset, TcOffset   int8 // div2
 	ScalingListData        bool
+	Scaling                *ScalingLists // nil without ScalingListData
 	ListsModification      bool
 	ParallelMergeLevelLog2 uint8
 	SliceHeaderExtension   bool
@@ -50,8 +51,7 @@ const (
 )
 
 // ParsePPS parses a picture parameter set, a NAL unit of type 34 with its
-// header. The contents of scaling lists are passed over; the syntax of the
-// extensions, which come last, is not read.
+// header. The syntax of the extensions, which come last, is not read.
 func ParsePPS(nal []byte) (*PPS, error) {
 	if TypeOf(nal) != TypePPS {
 		return nil, fmt.Errorf("hevc: PPS: NAL unit of %d bytes has type %d", len(nal), TypeOf(nal))
@@ -95,7 +95,8 @@ func (p *PPS) parse(r *h264.BitReader) {
 	p.LoopFilterAcrossSlices = r.Flag()
 	p.parseDeblocking(r)
 	if p.ScalingListData = r.Flag(); p.ScalingListData {
-		skipScalingLists(r)
+		p.Scaling = new(ScalingLists)
+		p.Scaling.parse(r)
 	}
 	p.ListsModification = r.Flag()
 	p.ParallelMergeLevelLog2 = uint8(2 + r.UEMax("log2_parallel_merge_level_minus2", 4))

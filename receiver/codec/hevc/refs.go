@@ -21,18 +21,15 @@ type RefPicDelta struct {
 	Used     bool // by the present picture; else only by later ones
 }
 
+// parseRefs reads the sets that a sequence parameter set lists.
 func (s *SPS) parseRefs(r *h264.BitReader) {
 	n := int(r.UEMax("num_short_term_ref_pic_sets", maxRefPicSets))
 	for i := 0; i < n && r.Err() == nil; i++ {
 		var set RefPicSet
 		if i > 0 && r.Flag() {
-			set = predictRefPicSet(r, s.RefPicSets[i-1])
+			set.predict(r, &s.RefPicSets[i-1])
 		} else {
-			set = readRefPicSet(r)
-		}
-		if len(set.Refs) > maxPictures {
-			r.Fail(fmt.Errorf("reference picture set of %d pictures", len(set.Refs)))
-			return
+			set.read(r)
 		}
 		s.RefPicSets = append(s.RefPicSets, set)
 	}
@@ -46,10 +43,20 @@ func (s *SPS) parseRefs(r *h264.BitReader) {
 
 const maxDeltaPOC = 1<<15 - 1
 
-func readRefPicSet(r *h264.BitReader) (set RefPicSet) {
+// add appends a picture, unless the set is full.
+func (set *RefPicSet) add(r *h264.BitReader, p RefPicDelta) {
+	if len(set.Refs) == maxPictures {
+		r.Fail(fmt.Errorf("reference picture set of more than %d pictures", maxPictures))
+		return
+	}
+	set.Refs = append(set.Refs, p)
+}
+
+// read reads a set that stands for itself. The memory of Refs is used again.
+func (set *RefPicSet) read(r *h264.BitReader) {
 	negative := int(r.UEMax("num_negative_pics", maxPictures))
 	positive := int(r.UEMax("num_positive_pics", maxPictures))
-	set.Negative = negative
+	set.Negative, set.Refs = negative, set.Refs[:0]
 	poc := int32(0)
 	for i := 0; i < negative+positive && r.Err() == nil; i++ {
 		if i == negative {
@@ -60,14 +67,13 @@ func readRefPicSet(r *h264.BitReader) (set RefPicSet) {
 			step = -step
 		}
 		poc += step
-		set.Refs = append(set.Refs, RefPicDelta{poc, r.Flag()})
+		set.add(r, RefPicDelta{poc, r.Flag()})
 	}
-	return set
 }
 
-// predictRefPicSet reads a set that is told as a shift of the one before it
-// (equations 7-61 and 7-62).
-func predictRefPicSet(r *h264.BitReader, ref RefPicSet) (set RefPicSet) {
+// predict reads a set that is told as a shift of another one (equations 7-61
+// and 7-62). The memory of Refs is used again.
+func (set *RefPicSet) predict(r *h264.BitReader, ref *RefPicSet) {
 	negative := r.Flag()
 	shift := int32(1 + r.UEMax("abs_delta_rps_minus1", maxDeltaPOC))
 	if negative {
@@ -86,9 +92,10 @@ func predictRefPicSet(r *h264.BitReader, ref RefPicSet) (set RefPicSet) {
 			poc += ref.Refs[j].DeltaPOC
 		}
 		if c := candidates[j]; c.kept && poc*sign > 0 {
-			set.Refs = append(set.Refs, RefPicDelta{poc, c.used})
+			set.add(r, RefPicDelta{poc, c.used})
 		}
 	}
+	set.Refs = set.Refs[:0]
 	for j := len(ref.Refs) - 1; j >= ref.Negative; j-- {
 		add(j, -1)
 	}
@@ -104,5 +111,4 @@ func predictRefPicSet(r *h264.BitReader, ref RefPicSet) (set RefPicSet) {
 	for j := ref.Negative; j < len(ref.Refs); j++ {
 		add(j, 1)
 	}
-	return set
 }

@@ -43,7 +43,8 @@ type SPS struct {
 	TransformDepthInter   uint8 // max_transform_hierarchy_depth_inter
 	TransformDepthIntra   uint8
 	ScalingListEnabled    bool
-	ScalingListData       bool // else the default lists hold
+	ScalingListData       bool          // else the default lists hold
+	Scaling               *ScalingLists // nil without ScalingListData
 	AMP                   bool
 	SAO                   bool
 	PCM                   *PCM // nil without pcm_enabled_flag
@@ -97,9 +98,8 @@ func (s *SPS) Check420(tenBit bool) error {
 }
 
 // ParseSPS parses a sequence parameter set, a NAL unit of type 33 with its
-// header. The contents of scaling lists are passed over, and the syntax of
-// the multilayer, 3D and screen content extensions, which come last, is not
-// read.
+// header. The syntax of the multilayer, 3D and screen content extensions,
+// which come last, is not read.
 func ParseSPS(nal []byte) (*SPS, error) {
 	if TypeOf(nal) != TypeSPS {
 		return nil, fmt.Errorf("hevc: SPS: NAL unit of %d bytes has type %d", len(nal), TypeOf(nal))
@@ -215,7 +215,8 @@ func (s *SPS) parseBlocks(r *h264.BitReader) {
 func (s *SPS) parseTools(r *h264.BitReader) {
 	if s.ScalingListEnabled = r.Flag(); s.ScalingListEnabled {
 		if s.ScalingListData = r.Flag(); s.ScalingListData {
-			skipScalingLists(r)
+			s.Scaling = new(ScalingLists)
+			s.Scaling.parse(r)
 		}
 	}
 	s.AMP = r.Flag()
@@ -226,27 +227,5 @@ func (s *SPS) parseTools(r *h264.BitReader) {
 		p.MaxBlockLog2 = p.MinBlockLog2 + uint8(r.UEMax("log2_diff_max_min_pcm_luma_coding_block_size", uint32(5-p.MinBlockLog2)))
 		p.LoopFilterDisabled = r.Flag()
 		s.PCM = p
-	}
-}
-
-// skipScalingLists reads scaling_list_data (section 7.3.4).
-func skipScalingLists(r *h264.BitReader) {
-	for sizeID := range 4 {
-		step := 1
-		if sizeID == 3 {
-			step = 3
-		}
-		for matrixID := 0; matrixID < 6; matrixID += step {
-			if !r.Flag() {
-				r.UEMax("scaling_list_pred_matrix_id_delta", uint32(matrixID/step))
-				continue
-			}
-			if sizeID > 1 {
-				r.SERange("scaling_list_dc_coef_minus8", -7, 247)
-			}
-			for range min(64, 1<<(4+2*sizeID)) {
-				r.SERange("scaling_list_delta_coef", -128, 127)
-			}
-		}
 	}
 }

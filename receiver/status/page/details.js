@@ -65,6 +65,8 @@ function picture(p) {
     ["Received", count(p.received) + " pictures"],
     ["Late, not shown", count(p.late)],
     ["Dropped", count(p.dropped)],
+    ...(p.decoder ? [["Decoder", p.decoder]] : []),
+    ...(p.path ? [["Way to the display", p.path]] : []),
   ])
 }
 

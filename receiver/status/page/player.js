@@ -9,7 +9,7 @@
 //
 // Times are in milliseconds; only media elements have seconds.
 
-import {Reserve, hearable, pictureRate, soundRate} from "./pace.js"
+import {Reserve, SoundPace, pictureRate} from "./pace.js"
 import {Lowest, ReceiverClock} from "./times.js"
 import {Track} from "./track.js"
 
@@ -17,13 +17,14 @@ const steerInterval = 50
 const flowing = 100 // samples come, unless the last is older
 const settling = 500 // after a beginning or a pause nothing is learnt
 const farOff = 400 // sound that is off by more jumps
+const fallenBehind = 80 // pictures wait for sound that is later than due by more
 const skewLimit = 100 // by which pictures may be later than due for the sound to follow
 
 // What a browser needs, as measured in Chromium: pictures play smoothly from
 // some 20 ms on; sound wants a fifth of a second to start, and goes on with
 // half of that.
-const pictureReserve = {first: 20, least: 10, most: 300, step: 15, shrink: 1.5, attack: 0.25}
-const soundReserve = {first: 220, least: 110, most: 500, step: 30, shrink: 4, attack: 1}
+const pictureReserve = {first: 20, least: 10, most: 120, step: 15, shrink: 1.5, attack: 0.2}
+const soundReserve = {first: 220, least: 110, most: 300, step: 30, shrink: 2, attack: 1}
 
 // A Part is one of the two elements with its track.
 class Part {
@@ -108,6 +109,7 @@ export class Player {
   lag = NaN // of pictures behind the sender's clock, smoothed
   #lastPicture = 0
   #placed = false // sound is where it should be, or near
+  #pace = new SoundPace()
 
   // changed is called when a stream's state changes, shown with every picture
   // when it is: (sample, presentation time, metadata).
@@ -127,11 +129,6 @@ export class Player {
         this.#play()
       },
       live: () => {},
-    })
-    // Sound begins when the browser has enough of it: the pictures wait for it
-    // rather than the ear for the sound to come back.
-    sound.addEventListener("playing", () => {
-      if (this.#placed && this.sound.playing) this.sound.reserve.adopt(this.sound.lag - this.sound.baseline.value)
     })
     this.changed = changed
     this.shown = shown
@@ -219,9 +216,12 @@ export class Player {
       s.jump(s.position - off)
       return
     }
-    const rate = soundRate(off)
-    s.element.preservesPitch = hearable(rate)
-    s.rate = rate
+    // Sound begins when the browser has enough of it: the pictures wait, rather
+    // than that the ear waits for the sound to come back.
+    if (off < -fallenBehind) s.reserve.adopt(s.lag - s.baseline.value)
+    this.#pace.aim(off, s.reserve.pace)
+    s.element.preservesPitch = this.#pace.cutting
+    s.rate = this.#pace.rate
   }
 
   #watch() {
