@@ -94,9 +94,10 @@ type Receiver struct {
 func New(o Options) (r *Receiver, err error) {
 	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware}
 	r.machine.board = board.Read("/")
+	opened := r // an error leaves no result
 	defer func() {
 		if err != nil {
-			r.close()
+			opened.close()
 		}
 	}()
 	r.volumeDB = float64(o.Config.Audio.Initial)

@@ -26,12 +26,12 @@ func resolve(ctx context.Context, receiver string) (string, error) {
 	if _, _, err := net.SplitHostPort(receiver); err == nil {
 		return receiver, nil
 	}
-	if net.ParseIP(receiver) != nil || !strings.Contains(receiver, " ") {
+	if host := strings.Trim(receiver, "[]"); net.ParseIP(host) != nil {
+		return net.JoinHostPort(host, defaultPort), nil
+	}
+	if !strings.Contains(receiver, " ") {
 		lookup, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
-		if net.ParseIP(receiver) != nil {
-			return net.JoinHostPort(receiver, defaultPort), nil
-		}
 		if _, err := net.DefaultResolver.LookupHost(lookup, receiver); err == nil {
 			return net.JoinHostPort(receiver, defaultPort), nil
 		}

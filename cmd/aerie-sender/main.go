@@ -8,6 +8,9 @@
 // silent, and play a recorded conversation back (--replay).
 //
 // Everything of AirPlay is in package phone.
+//
+// Proof: main_test.go (flags, mistakes, addresses); cmd/aerie/cli_test.go runs
+// the program against the receiver.
 package main
 
 import (
@@ -158,6 +161,11 @@ func (f *flags) options(addr string) (*phone.Options, error) {
 	}
 	if f.buffered {
 		o.PTPPort = f.ptp
+	}
+	for name, part := range map[string]float64{"loss": f.loss, "reorder": f.reorder} {
+		if !(part >= 0 && part <= 1) { // a NaN is neither
+			return nil, fmt.Errorf("--%s takes a part between 0 and 1, not %v", name, part)
+		}
 	}
 	if f.classic != "" {
 		encryption, ok := map[string]phone.Encryption{"none": phone.Clear, "rsa": phone.RSA, "fairplay": phone.FairPlay}[f.classic]

@@ -138,4 +138,13 @@ func TestRecordAndReplay(t *testing.T) {
 	if p.Requests < 10 || len(p.Differences) > 0 {
 		t.Errorf("%d requests; %q", p.Requests, p.Differences)
 	}
+	// The program says the same, also of a receiver that answers otherwise.
+	if r := call(t, "aerie-sender", "--replay", file, g.addr); r.code != 0 || !strings.Contains(r.out, "requests, 0 answers other than recorded") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+	g.stop()
+	g = newRig(t, func(c *config.Config) { c.Access.Password = "open sesame" })
+	if r := call(t, "aerie-sender", "--replay", file, g.addr); !strings.Contains(r.out, "status 401, recorded 200") {
+		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
 }

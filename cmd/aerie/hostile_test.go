@@ -5,7 +5,11 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"maps"
+	"os"
+	"runtime/debug"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,12 +42,32 @@ func (g *rig) survives(t *testing.T, s *stranger) {
 	}
 }
 
+// maxGrowth is by how many bytes the process may have grown after a hundred
+// attacks. It is a few megabytes; the race detector needs more for itself, and
+// what is to be caught would be gigabytes.
+const maxGrowth = 96 << 20
+
+// residentMemory is how much memory the process has, in bytes (proc(5), statm).
+func residentMemory(t *testing.T) int {
+	t.Helper()
+	debug.FreeOSMemory()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(b))[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
+}
+
 // attacks runs each attack on a receiver that decodes what it gets, and at the
-// end nothing is held that was not held before.
+// end nothing is held that was not held before, memory not either.
 func attacks(t *testing.T, all map[string]func(s *stranger)) {
 	g := newMeasuredRig(t)
 	g.mirror(phone.Options{Picture: testPattern(t, 160, 120, 60, 4), Sound: tone(t, audio.AACELD)})
-	before := count(t)
+	before, memory := count(t), residentMemory(t)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		t.Run(name, func(t *testing.T) {
 			s := g.stranger(t)
@@ -53,6 +77,9 @@ func attacks(t *testing.T, all map[string]func(s *stranger)) {
 		})
 	}
 	before.settle(t)
+	if grown := residentMemory(t) - memory; grown > maxGrowth {
+		t.Errorf("the process has grown by %d MB", grown>>20)
+	}
 	if bytes.Contains([]byte(g.log.String()), []byte("fault while answering")) {
 		t.Error("a fault of ours, see the log")
 	}

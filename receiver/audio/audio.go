@@ -109,6 +109,17 @@ func ParseFormat(ct int, audioFormat uint64, spf, rate int) (Format, error) {
 	return formats[bit].with(spf, rate)
 }
 
+// AudioFormat returns the bit of "audioFormat" that stands for the format, 0
+// if none does.
+func (f Format) AudioFormat() uint64 {
+	for bit, known := range formats {
+		if known.Frames = f.Frames; known == f {
+			return 1 << bit
+		}
+	}
+	return 0
+}
+
 func (f Format) with(spf, rate int) (Format, error) {
 	if rate != 0 && rate != 44100 && rate != 48000 {
 		return Format{}, fmt.Errorf("audio: %d frames a second", rate)

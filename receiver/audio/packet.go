@@ -18,9 +18,10 @@ const (
 
 const (
 	headerSize = 12
-	// MaxPacket is the largest datagram taken; senders keep below the 1500
-	// bytes of an Ethernet frame.
-	MaxPacket = 2048
+	// MaxPacket is the largest datagram taken: a resend reply with 352 frames
+	// of 24 bits, which ALAC could not compress either. Others keep below the
+	// 1500 bytes of Ethernet.
+	MaxPacket = 2304
 )
 
 // Data is one packet of sound as it came.

@@ -143,3 +143,21 @@ func FuzzPorts(f *testing.F) {
 		}
 	})
 }
+
+// Every bit of audioFormat that is understood is the one that is said.
+func TestAudioFormat(t *testing.T) {
+	known := 0
+	for bit := range 64 {
+		f, err := ParseFormat(0, 1<<bit, 0, 0)
+		if err != nil {
+			continue
+		}
+		known++
+		if got := f.AudioFormat(); got != 1<<bit {
+			t.Errorf("bit %d is %v, which is %#x", bit, f, got)
+		}
+	}
+	if known != len(formats) || (Format{Codec: ALAC, Rate: 8000}).AudioFormat() != 0 {
+		t.Errorf("%d bits are known", known)
+	}
+}

@@ -79,7 +79,7 @@ func (p *Phone) openMusic(ctx context.Context) (*musicStream, error) {
 		return nil, err
 	}
 	r, err := p.openStream(message.StreamSetup{Type: message.StreamBufferedAudio, SharedKey: key, CompressionType: int(m.f.Codec),
-		AudioFormat: map[audio.Codec]uint64{audio.ALAC: 0x40000, audio.AACLC: 0x400000}[m.f.Codec], SamplesPerFrame: m.f.Frames, AudioMode: "default", IsMedia: true})
+		AudioFormat: m.f.AudioFormat(), SamplesPerFrame: m.f.Frames, AudioMode: "default", IsMedia: true})
 	if err != nil {
 		return nil, err
 	}

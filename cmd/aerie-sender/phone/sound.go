@@ -144,7 +144,7 @@ func (p *Phone) openSound(begin clock.Time) (*soundStream, error) {
 	}
 	s := message.StreamSetup{Type: message.StreamAudio, CompressionType: int(a.f.Codec), SamplesPerFrame: a.f.Frames, SampleRate: a.f.Rate,
 		AudioMode: "default", ControlPort: a.control.LocalAddr().(*net.UDPAddr).Port, LatencyMin: 11025, LatencyMax: 88200, IsMedia: true, UsingScreen: true,
-		SharedKey: key, AudioFormat: map[audio.Codec]uint64{audio.PCM: 0x800, audio.ALAC: 0x40000, audio.AACLC: 0x400000, audio.AACELD: 0x1000000}[a.f.Codec]}
+		SharedKey: key, AudioFormat: a.f.AudioFormat()}
 	a.copies = 1
 	if a.f.Codec == audio.AACELD {
 		s.RedundantAudio, a.copies = 2, 3
