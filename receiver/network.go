@@ -52,7 +52,7 @@ func (r *Receiver) discovered(st discovery.Status) {
 	if st.Name != r.Name() {
 		r.log.Warn("the name is taken by another receiver", "name", r.Name(), "now", st.Name)
 		r.identity.name.Store(st.Name)
-		r.server.Push()
+		r.pushChange()
 	}
 	if st.Announced {
 		r.announcedOnce.Do(func() {
@@ -80,10 +80,15 @@ func (r *Receiver) somethingChanged() {
 	if announce != nil {
 		announce()
 	}
-	if s := r.server; s != nil {
+	r.pushChange()
+	r.nowPlaying()
+}
+
+// pushChange tells the senders that listen, once there may be any.
+func (r *Receiver) pushChange() {
+	if s := r.serving.Load(); s != nil {
 		s.Push()
 	}
-	r.nowPlaying()
 }
 
 func (r *Receiver) redrawIdle() {

@@ -62,7 +62,8 @@ type Receiver struct {
 	authority *pairing.Authority
 	password  *pairing.Password // nil for none
 	server    *session.Server
-	ptp       *ptp.Ports // nil for none
+	serving   atomic.Pointer[session.Server] // the same, for those who may be earlier
+	ptp       *ptp.Ports                     // nil for none
 	video     videoOutput
 	audio     audioOutput
 	page      *pageOutput // the video output, if that is the pages
@@ -94,9 +95,10 @@ type Receiver struct {
 func New(o Options) (r *Receiver, err error) {
 	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware}
 	r.machine.board = board.Read("/")
+	opened := r // an error leaves no result
 	defer func() {
 		if err != nil {
-			r.close()
+			opened.close()
 		}
 	}()
 	r.volumeDB = float64(o.Config.Audio.Initial)
@@ -188,6 +190,7 @@ func (r *Receiver) openServer() error {
 	if r.password != nil {
 		r.server.Password = r.password.Digest
 	}
+	r.serving.Store(r.server)
 	return nil
 }
 

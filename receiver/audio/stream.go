@@ -123,13 +123,14 @@ func (s *Stream) Sync(p Sync) {
 	defer s.mu.Unlock()
 	s.anchored = true
 	a := Anchor{Frame: s.counter.next(p.RTP), At: p.At, Lead: int(int32(p.Newest - p.RTP))}
+	if s.on, s.clock = p.PTP, p.Clock; p.PTP {
+		s.anchor = a // the clock is measured, and has no tremble of its own
+		return
+	}
 	if s.Classic && p.Relaxed {
 		a.At = a.At.Add(relaxedLatency(a.Lead))
 	}
-	// An anchor on another clock has nothing to do with the one before.
-	anew := p.First || p.PTP != s.on || p.Clock != s.clock
-	s.on, s.clock = p.PTP, p.Clock
-	s.anchor = s.syncs.add(a, anew, s.Format.Rate)
+	s.anchor = s.syncs.add(a, p.First, s.Format.Rate)
 }
 
 // ClassicLatency is what a classic receiver adds to the lead of its sender, and
