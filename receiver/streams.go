@@ -391,7 +391,7 @@ func (a *soundStream) summarise(log *slog.Logger) {
 	args := []any{"packets", c.Received.Value() - c.Copies.Value(), "lost", c.Lost.Value(), "recovered", c.Recovered.Value(), "late", c.Late.Value(),
 		"concealed", time.Duration(a.track.Concealed.Value()) * time.Second / rate}
 	if a.sound != nil {
-		args = append(args, "resampled", time.Duration(a.sound.Corrections.Value())*time.Second/rate, "leaps", a.sound.Leaps.Value())
+		args = append(args, "resampled", time.Duration(a.sound.Corrections.Value())*time.Second/rate, "leaps", a.sound.Leaps.Value(), "off by at most", a.sound.Errors.Quantile(0.99), "usually", a.sound.Errors.Quantile(0.5))
 	}
 	log.Info("sound ended", args...)
 }

@@ -168,6 +168,13 @@ func (s *Stream) placed() (a Anchor, ok bool) {
 	return a, ok
 }
 
+// Waiting returns how many packets are here, or expected, before their turn.
+func (s *Stream) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return distance(s.q.next, s.q.end)
+}
+
 // Postpone makes a frame that came too late the one that is heard at the
 // instant at, and all after it with it.
 func (s *Stream) Postpone(rtp uint32, at clock.Remote) {

@@ -31,6 +31,9 @@ type Sound struct {
 	Correction  metric.Gauge   // by which the sound is played faster, as a ratio
 	Leaps       metric.Counter // jumps
 	Corrections metric.Counter // frames that were resampled on account of an error
+	// Errors is how far off the sound was each time it was asked for, late or
+	// early, before correction.
+	Errors metric.Histogram
 
 	source   Source
 	rate     int // of the source
@@ -109,6 +112,7 @@ func (s *Sound) fill(dst []float32, want position, n int) {
 		return
 	}
 	s.Error.Set(late.Seconds())
+	s.Errors.Observe(late.Abs())
 	correction := s.correction(want.minus(s.pos), late, nominal, n)
 	s.Correction.Set(correction)
 	if correction != 0 {

@@ -74,11 +74,17 @@ type Sound struct {
 
 	Received  uint64 `json:"received"`  // packets
 	Lost      uint64 `json:"lost"`      // packets that never came
+	Late      uint64 `json:"late"`      // packets that came after their turn
+	Requested uint64 `json:"requested"` // packets that were asked for again
 	Recovered uint64 `json:"recovered"` // packets that came when asked for again
 	Concealed uint64 `json:"concealed"` // packets whose time was filled in
+	Waiting   uint64 `json:"waiting"`   // packets that are here before their turn
 
 	Drift     float64  `json:"drift_ppm"`     // by how much the sender's samples are fast against ours
 	SyncError float64  `json:"sync_error_ms"` // sound behind the picture; negative: before it
+	Spread    float64  `json:"sync_99_ms"`    // 99 % of the time sound is nearer to its place than this
+	Leaps     uint64   `json:"leaps"`         // how often it jumped there
+	Resampled float64  `json:"resampled_s"`   // how much of it was played slower or faster to get there
 	Volume    *float64 `json:"volume_db"`     // -30 to 0; null when muted
 }
 
