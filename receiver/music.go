@@ -259,11 +259,10 @@ func (m *musicStream) close(log *slog.Logger) {
 // describe shows the stream on the status page.
 func (m *musicStream) describe() *status.Sound {
 	f, c := m.format, &m.stream.Counts
+	_, waiting := m.stream.Held()
 	out := &status.Sound{Codec: f.Codec.String(), SampleRate: f.Rate, Channels: f.Channels, Received: c.Received.Value(), Lost: c.Refused.Value(),
-		Concealed: m.track.Concealed.Value() / uint64(f.Frames)}
-	if m.sound != nil {
-		out.Drift, out.SyncError = m.sound.Correction.Value()*1e6, m.sound.Error.Value()*1000
-	}
+		Concealed: m.track.Concealed.Value() / uint64(f.Frames), Waiting: uint64(waiting)}
+	describePlace(out, m.sound)
 	return out
 }
 

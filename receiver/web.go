@@ -12,6 +12,7 @@ import (
 	"aerie/receiver/clock"
 	"aerie/receiver/live"
 	"aerie/receiver/metric"
+	"aerie/receiver/playout"
 	"aerie/receiver/status"
 )
 
@@ -227,10 +228,17 @@ func (a *soundStream) describe() *status.Sound {
 	f, c := a.stream.Format, &a.stream.Counts
 	out := &status.Sound{Codec: f.Codec.String(), SampleRate: f.Rate, Channels: f.Channels,
 		Received: c.Received.Value() - c.Copies.Value(), Lost: c.Lost.Value(), Late: c.Late.Value(), Requested: c.Requested.Value(), Recovered: c.Recovered.Value(),
-		Concealed: a.track.Concealed.Value() / uint64(f.Frames), Waiting: uint64(a.track.Stream.Waiting())}
-	if s := a.sound; s != nil {
-		out.Drift, out.SyncError, out.Spread = s.Correction.Value()*1e6, s.Error.Value()*1000, float64(s.Errors.Quantile(0.99).Microseconds())/1000
-		out.Leaps, out.Resampled = s.Leaps.Value(), float64(s.Corrections.Value())/float64(f.Rate)
-	}
+		Concealed: a.track.Concealed.Value() / uint64(f.Frames), Waiting: uint64(a.stream.Waiting())}
+	describePlace(out, a.sound)
 	return out
+}
+
+// describePlace tells how well sound keeps its place; nil is of sound that goes
+// nowhere.
+func describePlace(out *status.Sound, s *playout.Sound) {
+	if s == nil {
+		return
+	}
+	out.Drift, out.SyncError, out.Spread = s.Correction.Value()*1e6, s.Error.Value()*1000, float64(s.Errors.Quantile(0.99).Microseconds())/1000
+	out.Leaps, out.Resampled = s.Leaps.Value(), float64(s.Corrections.Value())/float64(out.SampleRate)
 }
