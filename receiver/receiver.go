@@ -94,6 +94,7 @@ type Receiver struct {
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (*Receiver, error) {
 	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware}
+	r.machine.board = board.Read("/")
 	if err := r.open(o); err != nil {
 		r.close()
 		return nil, err
@@ -101,8 +102,8 @@ func New(o Options) (*Receiver, error) {
 	return r, nil
 }
 
+// open opens everything; what is opened when it fails is to be closed.
 func (r *Receiver) open(o Options) (err error) {
-	r.machine.board = board.Read("/")
 	r.volumeDB = float64(o.Config.Audio.Initial)
 	if r.curve, err = playout.ParseCurve(o.Config.Audio.Curve); err != nil {
 		return err

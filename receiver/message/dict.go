@@ -100,12 +100,17 @@ func (r *reader) bits(key string) (v uint64, ok bool) {
 
 // integer returns an integer between low and high.
 func (r *reader) integer(key string, low, high int) int {
+	return int(r.wide(key, int64(low), int64(high)))
+}
+
+// wide is integer for what an int of 32 bits may not hold.
+func (r *reader) wide(key string, low, high int64) int64 {
 	v, ok := r.bits(key)
 	if !ok {
 		return 0
 	}
-	if n := int64(v); n >= int64(low) && n <= int64(high) {
-		return int(n)
+	if n := int64(v); n >= low && n <= high {
+		return n
 	}
 	if r.err == nil {
 		r.err = plistError("%q is %d, not between %d and %d", key, int64(v), low, high)

@@ -37,7 +37,7 @@ func ParseRateAnchor(body []byte) (a RateAnchor, err error) {
 	_, has := r.get("networkTimeSecs")
 	a.Anchored = ok && has
 	a.RTP = uint32(rtp)
-	sec := r.integer("networkTimeSecs", 0, maxNetworkSeconds)
+	sec := r.wide("networkTimeSecs", 0, maxNetworkSeconds)
 	frac, _ := r.bits("networkTimeFrac")
 	a.Timeline, _ = r.bits("networkTimeTimelineID")
 	// frac * 1e9 / 2^64
@@ -94,8 +94,8 @@ func ParseFlushBuffered(body []byte) (f FlushBuffered, err error) {
 	_, f.Deferred = d["flushFromSeq"]
 	f.FromSeq = uint32(r.integer("flushFromSeq", 0, maxSequence))
 	f.UntilSeq = uint32(r.integer("flushUntilSeq", 0, maxSequence))
-	f.FromRTP = uint32(r.integer("flushFromTS", math.MinInt32, math.MaxUint32))
-	f.UntilRTP = uint32(r.integer("flushUntilTS", math.MinInt32, math.MaxUint32))
+	f.FromRTP = uint32(r.wide("flushFromTS", math.MinInt32, math.MaxUint32))
+	f.UntilRTP = uint32(r.wide("flushUntilTS", math.MinInt32, math.MaxUint32))
 	if _, ok := d["flushUntilSeq"]; !ok && r.err == nil {
 		r.err = plistError("a flush without an end")
 	}
