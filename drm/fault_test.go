@@ -128,7 +128,7 @@ func (r *rig) last(t testing.TB, d *Display, w *watch) (appeared bool) {
 	return false
 }
 
-var faults = []unix.Errno{unix.ENOTTY, unix.EINVAL, unix.EBUSY, unix.ENOSPC, unix.ENODEV, unix.EACCES, unix.EINTR, unix.EAGAIN, unix.ENOMEM}
+var faults = []unix.Errno{unix.ENOTTY, unix.EINVAL, unix.EBUSY, unix.ENOSPC, unix.ENODEV, unix.EPIPE, unix.EACCES, unix.EINTR, unix.EAGAIN, unix.ENOMEM}
 
 // inject runs the scenario with one call failing.
 func (r *rig) inject(t *testing.T, at int, errno unix.Errno, dmabuf int) string {

@@ -34,6 +34,10 @@ func (r *Receiver) About() About {
 	return a
 }
 
+// HardwareDecoded is how many pictures the hardware has decoded. It costs
+// nothing to ask.
+func (r *Receiver) HardwareDecoded() uint64 { return r.meters.hardwareDecoded.Value() }
+
 // PrintLatency prints what was measured, stage by stage.
 func (r *Receiver) PrintLatency(out io.Writer) {
 	m := &r.meters
@@ -71,10 +75,25 @@ func histogram(out io.Writer, h *metric.Histogram) {
 	}
 }
 
+// Tally is what became of the pictures so far.
+type Tally struct {
+	Received    uint64
+	Undecodable uint64
+	Stamped     uint64 // in which the stamp of the test pattern was read
+	Gaps        uint64 // frames of the test pattern between those that were missing
+}
+
+// Tally counts pictures.
+func (r *Receiver) Tally() Tally {
+	m := &r.meters
+	return Tally{m.pictures.Value(), m.undecodable.Value(), m.patternSeen.Value(), m.patternGaps.Value()}
+}
+
 // Choice is where picture and sound would go, and why.
 type Choice struct {
 	Picture, PictureWhy string
 	Decoder             string // of H.264 for a display, and why; "" without one
+	HEVC                string // the same of HEVC
 	Way                 string // that pictures decoded in software take to the display, likewise
 	Sound, SoundWhy     string
 	Limits              board.Limits // what senders would be asked for
@@ -96,7 +115,7 @@ func Choose(cfg *config.Config) (c Choice, err error) {
 	c.Limits = r.limits()
 	if kms, ok := r.video.(*kmsOutput); ok {
 		c.Way = kms.way(c.Limits.Width, c.Limits.Height)
-		c.Decoder = r.describeDecoder()
+		c.Decoder, c.HEVC = r.describeDecoder(), r.describeHEVC()
 	}
 	return c, nil
 }

@@ -3,18 +3,27 @@ package receiver
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"aerie/hw/v4l2"
+	"aerie/hw/v4l2/stateless"
 	"aerie/hw/v4l2/uapi"
 	"aerie/receiver/codec/h264"
+	"aerie/receiver/codec/hevc"
 	"aerie/receiver/mirror"
 )
 
-// Hardware is a hardware decoder for H.264.
+// Hardware is a hardware decoder for H.264, without a path if there is none, and
+// one for HEVC.
 type Hardware struct {
 	Device v4l2.Device
 	// Open opens it for one stream; nil is v4l2.Open.
 	Open func(v4l2.Config) (HardwareDecoder, error)
+	// HEVC decodes HEVC, nil: nothing does.
+	HEVC *stateless.Device
+	// Stall is how long a decoder may take without giving a picture; 0 leaves
+	// it to the decoder.
+	Stall time.Duration
 }
 
 // HardwareDecoder is one stream on a hardware decoder; see v4l2.Decoder.
@@ -85,17 +94,19 @@ func (r *Receiver) describeDecoder() string {
 	case err != nil:
 		return fmt.Sprintf("H.264 cannot be decoded: %v", err)
 	case h == nil:
-		return fmt.Sprintf("decoded in software: %s", why)
+		return fmt.Sprintf("H.264 in software: %s", why)
 	}
-	return fmt.Sprintf("decoded by %s: %s", &h.Device, why)
+	return fmt.Sprintf("H.264 by %s: %s", &h.Device, why)
 }
 
 // hardwareSets are parameter sets as the hardware is to see them.
 type hardwareSets struct {
 	annexB        []byte
-	known         [][]byte // the sequence parameter sets as they came
-	width, height int      // coded
+	sps           *h264.SPS // one of them
+	known         [][]byte  // the sequence parameter sets as they came
+	width, height int       // coded
 	references    int
+	hevc          *hevc.SPS // of HEVC
 }
 
 // suit tells whether a stream may go to the hardware, and rewrites its
@@ -104,7 +115,10 @@ type hardwareSets struct {
 // wedged by it until the next boot (hardware reference section 1.2).
 func (h *Hardware) suit(p *mirror.Parameters) (*hardwareSets, error) {
 	if p.HEVC {
-		return nil, fmt.Errorf("it is HEVC")
+		return h.suitHEVC(p)
+	}
+	if h.Device.Path == "" {
+		return nil, v4l2.ErrNoDecoder
 	}
 	c, err := h264.ParseConfig(p.Record)
 	if err != nil {
@@ -126,6 +140,7 @@ func (h *Hardware) suit(p *mirror.Parameters) (*hardwareSets, error) {
 		if i > 0 && (width != s.width || height != s.height) {
 			return nil, fmt.Errorf("it has pictures of several sizes")
 		}
+		s.sps = sps
 		s.width, s.height, s.references = width, height, max(s.references, int(sps.MaxRefFrames))
 		s.known = append(s.known, nal)
 		if c.SPS[i], err = h264.RewriteZeroReorder(nal); err != nil {
@@ -146,7 +161,11 @@ const typeUnspecified = 0
 // hide takes sequence parameter sets out of an access unit, by making them NAL
 // units of no type: the decoder has them already, rewritten. One that it does
 // not have could be of any kind, so the access unit must not go there: false.
+// Those of extensions are for other profiles.
 func (s *hardwareSets) hide(au []byte) bool {
+	if s.hevc != nil {
+		return true // the receiver reads them itself
+	}
 	for nal := range h264.LengthPrefixed(au) {
 		switch h264.TypeOf(nal) {
 		case h264.TypeSPS:
@@ -154,16 +173,12 @@ func (s *hardwareSets) hide(au []byte) bool {
 				return false
 			}
 			nal[0] = typeUnspecified
-		case typeSubsetSPS:
+		case h264.TypeSubsetSPS:
 			nal[0] = typeUnspecified
 		}
 	}
 	return true
 }
-
-// typeSubsetSPS is a sequence parameter set of an extension (annex G and H),
-// which decoders for the common profiles ignore, if all is well.
-const typeSubsetSPS = 15
 
 func (s *hardwareSets) knows(nal []byte) bool {
 	for _, k := range s.known {

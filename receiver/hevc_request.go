@@ -24,6 +24,7 @@ import (
 // decoded is lost, and those after it refer to the nearest one instead.
 type hevcStream struct {
 	cfg     v4l2.Config
+	lost    func(error)
 	decoder *stateless.Decoder
 	tracker *hevc.Tracker
 	layout  *v4l2.Layout
@@ -31,6 +32,7 @@ type hevcStream struct {
 	width   int // coded
 	height  int
 	depth   uint8
+	kept    uint8 // pictures that the stream may refer to
 
 	inputs   []hevcInput
 	queue    chan *hevcInput
@@ -48,8 +50,6 @@ type hevcStream struct {
 	mu     sync.Mutex
 	leased int
 	ended  bool
-	lost   uint64 // access units
-	bad    error  // why the last one was
 }
 
 // hevcFrame is a picture in the decoder's memory that later ones may refer to.
@@ -77,9 +77,9 @@ const (
 )
 
 // openHEVC opens a stateless decoder for a stream. Of the configuration,
-// Device and Codec are not looked at. system is that of tests, nil for the real
-// one.
-func openHEVC(dev stateless.Device, sps *hevc.SPS, cfg v4l2.Config, system uapi.System) (*hevcStream, error) {
+// Device and Codec are not looked at. lost is told of each access unit that
+// could not be decoded. system is that of tests, nil for the real one.
+func openHEVC(dev stateless.Device, sps *hevc.SPS, cfg v4l2.Config, lost func(error), system uapi.System) (*hevcStream, error) {
 	if err := hevcSuits(sps); err != nil {
 		return nil, err
 	}
@@ -89,8 +89,8 @@ func openHEVC(dev stateless.Device, sps *hevc.SPS, cfg v4l2.Config, system uapi.
 	if err != nil {
 		return nil, err
 	}
-	s := &hevcStream{cfg: cfg, decoder: decoder, tracker: hevc.NewTracker(), stall: cfg.Stall,
-		width: sps.CodedWidth, height: sps.CodedHeight, depth: sps.BitDepthLuma,
+	s := &hevcStream{cfg: cfg, lost: lost, decoder: decoder, tracker: hevc.NewTracker(), stall: cfg.Stall,
+		width: sps.CodedWidth, height: sps.CodedHeight, depth: sps.BitDepthLuma, kept: sps.MaxDecPicBuffering,
 		inputs: make([]hevcInput, hevcInputs), queue: make(chan *hevcInput, hevcInputs),
 		released: make(chan struct{}, 1), returned: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
 		frames: make([]hevcFrame, 0, hevc.MaxRefs+1), timer: time.NewTimer(time.Hour)}
@@ -128,8 +128,9 @@ func hevcSuits(s *hevc.SPS) error {
 
 // Lease lends memory for an access unit, as soon as there is some. It ends with
 // ctx, and when the decoder has failed.
-func (s *hevcStream) Lease(ctx context.Context) (*hevcInput, error) {
-	in, err := s.decoder.Lease(ctx)
+func (s *hevcStream) Lease(ctx context.Context) (HardwareInput, error) {
+	// A picture may wait for the display, and then for the device.
+	in, err := s.decoder.Lease(ctx, 3*s.stall)
 	if err != nil {
 		return nil, err
 	}
@@ -181,14 +182,6 @@ func signal(c chan struct{}) {
 func (s *hevcStream) Release(p v4l2.Picture) {
 	s.decoder.Release(p.Index)
 	signal(s.released)
-}
-
-// Lost counts the access units that could not be decoded, and tells why the
-// last one could not.
-func (s *hevcStream) Lost() (n uint64, last error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lost, s.bad
 }
 
 // Close ends the decoding and gives everything back, as soon as the memory that
@@ -262,14 +255,16 @@ func (s *hevcStream) decode(i *hevcInput) error {
 	}
 	if i.used < 1 || i.used > len(i.in.Bytes()) {
 		i.in.Release()
-		s.lose(fmt.Errorf("access unit of %d bytes", i.used))
+		s.lost(fmt.Errorf("access unit of %d bytes", i.used))
 		return nil
 	}
 	s.next++
 	p, err := s.tracker.Next(i.in.Bytes()[:i.used], s.next)
 	if p == nil || err != nil {
 		i.in.Release()
-		s.lose(err)
+		if err != nil {
+			s.lost(err)
+		}
 		return nil
 	}
 	// What is shown before this picture need not wait for it, and what is
@@ -285,16 +280,6 @@ func (s *hevcStream) decode(i *hevcInput) error {
 	}
 	s.show(p.Show[at:])
 	return nil
-}
-
-// lose counts an access unit that was lost, if there was an error.
-func (s *hevcStream) lose(err error) {
-	if err == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lost, s.bad = s.lost+1, err
 }
 
 // show hands out pictures. One that was lost is not there.
@@ -333,9 +318,10 @@ func (s *hevcStream) find(token uint64) *hevcFrame {
 // pictures can come; a picture alone may be lost without one.
 func (s *hevcStream) picture(p *hevc.Picture, i *hevcInput) error {
 	user := i.token // i may be leased again before the picture is here
-	if v := p.SPS; v.CodedWidth != s.width || v.CodedHeight != s.height || v.BitDepthLuma != s.depth {
+	if v := p.SPS; v.CodedWidth != s.width || v.CodedHeight != s.height || v.BitDepthLuma != s.depth || v.MaxDecPicBuffering > s.kept {
 		i.in.Release()
-		return fmt.Errorf("%w: the stream became %dx%d with %d bits", stateless.ErrUnsuitable, v.CodedWidth, v.CodedHeight, v.BitDepthLuma)
+		return fmt.Errorf("%w: the stream became %dx%d with %d bits and %d pictures", stateless.ErrUnsuitable, v.CodedWidth, v.CodedHeight,
+			v.BitDepthLuma, v.MaxDecPicBuffering)
 	}
 	err := s.references(p)
 	if err == nil {
@@ -343,7 +329,7 @@ func (s *hevcStream) picture(p *hevc.Picture, i *hevcInput) error {
 	}
 	if err != nil {
 		i.in.Release()
-		s.lose(err)
+		s.lost(err)
 		return nil
 	}
 	if err := s.room(); err != nil {
@@ -352,7 +338,7 @@ func (s *hevcStream) picture(p *hevc.Picture, i *hevcInput) error {
 	}
 	if err := s.decoder.Decode(i.in, i.used, p.Token); err != nil {
 		if errors.Is(err, stateless.ErrRefused) {
-			s.lose(err)
+			s.lost(err)
 			return nil
 		}
 		return err

@@ -97,6 +97,7 @@ func (r *stampReader) shown(st stamp.Stamp, at clock.Time) {
 		m.patternGaps.Add(uint64(st.Frame - r.last - 1))
 	}
 	r.last = st.Frame
+	m.patternSeen.Inc()
 	m.patternFrame.Set(float64(st.Frame))
 	est := r.s.clock.Estimate()
 	if est.Source == clock.NTP {

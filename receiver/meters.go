@@ -33,6 +33,7 @@ type meters struct {
 
 	pattern      metric.Histogram // the same, by the stamp in the test pattern
 	presented    metric.Histogram // the same, to its presentation by a browser
+	patternSeen  metric.Counter   // frames of the pattern whose stamp was read
 	patternGaps  metric.Counter   // frames of the pattern that were not seen
 	patternFrame metric.Gauge
 

@@ -7,7 +7,7 @@ import (
 
 // backlog keeps the access units since the last key picture, so that another
 // decoder can take over from the one that has them. It is bounded: beyond that
-// it keeps nothing, and who takes over needs a key picture.
+// it keeps only those that have given no picture yet.
 type backlog struct {
 	parameters *mirror.Parameters
 	data       []byte
@@ -33,16 +33,37 @@ func newBacklog() *backlog {
 	return &backlog{data: make([]byte, 0, backlogBytes), units: make([]backlogUnit, 0, backlogUnits)}
 }
 
-// add keeps a copy of an access unit, as it came.
+// full tells whether there is no room for another access unit.
+func (b *backlog) full(au *mirror.AccessUnit) bool {
+	return !au.IDR && (len(b.units) == cap(b.units) || len(b.data)+len(au.Data) > cap(b.data))
+}
+
+// trim keeps the last so many access units.
+func (b *backlog) trim(keep int) {
+	if keep > len(b.units) || keep == cap(b.units) {
+		keep = 0
+	}
+	b.whole = false
+	from := len(b.data)
+	if first := len(b.units) - keep; keep > 0 {
+		from = b.units[first].from
+	}
+	b.data = b.data[:copy(b.data, b.data[from:])]
+	b.units = b.units[:copy(b.units, b.units[len(b.units)-keep:])]
+	for i := range b.units {
+		b.units[i].from -= from
+		b.units[i].to -= from
+	}
+}
+
+// add keeps a copy of an access unit, as it came; one that finds no room is not
+// kept.
 func (b *backlog) add(au *mirror.AccessUnit) {
 	if au.IDR {
 		b.clear()
 		b.whole = true
 	}
-	if !b.whole {
-		return
-	}
-	if len(b.units) == cap(b.units) || len(b.data)+len(au.Data) > cap(b.data) {
+	if b.full(au) {
 		b.clear()
 		return
 	}
@@ -57,5 +78,5 @@ func (b *backlog) clear() { b.data, b.units, b.whole = b.data[:0], b.units[:0], 
 // unit fills in the access unit number i, whose data is the backlog's own.
 func (b *backlog) unit(i int, au *mirror.AccessUnit) {
 	u := &b.units[i]
-	*au = mirror.AccessUnit{Data: b.data[u.from:u.to], Parameters: b.parameters, New: i == 0, IDR: i == 0, Time: u.time, Begun: u.begun, Arrived: u.arrived}
+	*au = mirror.AccessUnit{Data: b.data[u.from:u.to], Parameters: b.parameters, New: b.whole && i == 0, IDR: b.whole && i == 0, Time: u.time, Begun: u.begun, Arrived: u.arrived}
 }

@@ -18,10 +18,11 @@ import (
 // where that can be, else in software. The stream is read and decrypted in the
 // decoder's memory, and the display shows the memory that it decodes into.
 //
-// When the hardware fails, software takes over from the last key picture on,
-// without the session noticing; at a later key picture the hardware is tried
-// again. The sender cannot be asked for a key picture: it sends one at the
-// start, and after a change or a pause (reference section 9.3).
+// When the hardware fails, software takes over without the session noticing:
+// from the last key picture on or, where that is long ago, from the newest
+// picture of the hardware. At a later key picture the hardware is tried again.
+// The sender cannot be asked for one: it sends one at the start, and after a
+// change or a pause (reference section 9.3).
 type hardwareSession struct {
 	*kmsSession
 	hardware *Hardware
@@ -97,13 +98,18 @@ func (h *hardwareSession) Picture(mb mirror.Buffer, au *mirror.AccessUnit) {
 		h.toSoftware(mb, au)
 		return
 	}
+	if h.backlog.full(au) {
+		h.backlog.trim(h.stream.outstanding())
+	}
 	h.backlog.add(au)
 	if !h.sets.hide(au.Data) || !h.toHardware(mb, au) {
 		h.s.r.log.Warn("access unit that is not for the hardware decoder", "bytes", len(au.Data))
 		mb.Release()
 		h.retry = h.s.r.now().Add(h.pause)
+		s := h.stream
+		s.save()
 		h.stop()
-		h.replay() // of this one as well
+		h.replay(s, s.outstanding()+1) // of this one as well
 	}
 }
 
@@ -131,22 +137,22 @@ func (h *hardwareSession) change(mb mirror.Buffer, au *mirror.AccessUnit) mirror
 
 // start opens the hardware for the present stream. Without it software goes on.
 func (h *hardwareSession) start(p *mirror.Parameters) {
-	s := &hardwareStream{h: h, colour: p.Colour}
+	s := &hardwareStream{h: h, colour: p.Colour, sets: h.sets}
 	c := v4l2.Config{
 		Device: h.hardware.Device, Codec: uapi.H264, Width: h.sets.width, Height: h.sets.height,
-		Visible:    v4l2.Rect{X: p.SPS.Crop.Left, Y: p.SPS.Crop.Top, W: p.Width, H: p.Height},
-		References: h.sets.references, Held: kmsHeld, Formats: h.formats(),
+		Visible:    h.sets.visible(p),
+		References: h.sets.references, Held: kmsHeld, Formats: h.formats(), Stall: h.hardware.Stall,
 		Setup: s.setup, Retire: s.retire, Picture: s.picture, Failed: s.fail,
 	}
-	decoder, err := h.hardware.Open(c)
+	decoder, device, err := h.open(c)
 	if err != nil {
 		h.failed(err)
 		return
 	}
 	s.decoder, h.stream = decoder, s
-	how := "hardware: " + h.hardware.Device.String()
+	how := "hardware: " + device
 	h.s.decoder.Store(&how)
-	h.s.r.log.Info("picture is decoded in hardware", "device", &h.hardware.Device)
+	h.s.r.log.Info("picture is decoded in hardware", "device", device)
 }
 
 // kmsHeld is how many pictures of the hardware wait or are shown: on the
@@ -161,7 +167,8 @@ func (h *hardwareSession) formats() []uapi.FourCC {
 		code     uapi.FourCC
 		format   drm.Format
 		modifier drm.Modifier
-	}{{uapi.NV12, drm.NV12, drm.Linear}, {uapi.NC12, drm.NV12, drm.SAND128(0)}, {uapi.YUV, drm.YUV420, drm.Linear}, {uapi.XBGR, drm.XRGB8888, drm.Linear}} {
+	}{{uapi.NV12, drm.NV12, drm.Linear}, {uapi.NC12, drm.NV12, drm.SAND128(0)}, {uapi.YUV, drm.YUV420, drm.Linear}, {uapi.XBGR, drm.XRGB8888, drm.Linear},
+		{uapi.NC30, drm.P030, drm.SAND128(0)}} { // which of them a device gives depends on the stream's depth
 		if d.Supports(f.format, f.modifier) {
 			list = append(list, f.code)
 		}

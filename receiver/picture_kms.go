@@ -39,9 +39,10 @@ type kmsOutput struct {
 func newKMSOutput(r *Receiver, measure bool, why string) (*kmsOutput, error) {
 	o := &kmsOutput{r: r, why: why, measure: measure, redraw: make(chan struct{}, 1)}
 	var err error
-	if o.hardware, _, err = r.findHardware(); err != nil {
+	if o.hardware, err = r.findDecoders(); err != nil {
 		return nil, err
 	}
+	r.machine.hardware = o.hardware != nil
 	v := &r.cfg.Video
 	options := drm.Options{Connector: v.Connector, Mode: v.Mode, Flipped: o.flipped, Released: o.released, Changed: o.changed}
 	if v.Rotate == 180 {

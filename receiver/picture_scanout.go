@@ -12,8 +12,10 @@ import (
 type scanout struct {
 	stream  *hardwareStream
 	fbs     []*drm.Framebuffer
+	layout  *v4l2.Layout
 	visible drm.Rect
 	retired bool // guarded by kmsSession.mu
+	gone    bool // the descriptors are closed; guarded by hardwareStream.mu
 }
 
 // hardwarePicture is a picture in a scanout; the zero value is none.
@@ -25,7 +27,7 @@ type hardwarePicture struct {
 // release gives the memory back to the decoder.
 func (p *hardwarePicture) release() {
 	if p.from != nil {
-		p.from.stream.decoder.Release(p.picture)
+		p.from.stream.release(p.picture)
 		*p = hardwarePicture{}
 	}
 }
@@ -33,7 +35,7 @@ func (p *hardwarePicture) release() {
 // newScanout imports a decoder's memory. A display that is lit is asked whether
 // it can show it.
 func newScanout(d *drm.Display, s *hardwareStream, l *v4l2.Layout) (*scanout, error) {
-	o := &scanout{stream: s, visible: drm.Rect(l.Visible)}
+	o := &scanout{stream: s, layout: l, visible: drm.Rect(l.Visible)}
 	for _, fd := range l.Buffers {
 		b := drm.DMABuf{Width: l.Width, Height: l.Height, Format: drm.Format(l.Fourcc), Modifier: drm.Modifier(l.Modifier)}
 		for i, p := range l.Planes {

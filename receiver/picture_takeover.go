@@ -15,12 +15,17 @@ type hardwareStream struct {
 	h       *hardwareSession
 	decoder HardwareDecoder // known before the first access unit
 	colour  h264.Colour
-	memory  *scanout // the decoder's goroutine's
+	sets    *hardwareSets
 
-	mu    sync.Mutex
-	metas [64]decoded
-	next  uint64     // token
-	first clock.Time // when the first picture came
+	mu         sync.Mutex
+	memory     *scanout
+	metas      [64]decoded
+	next       uint64       // token
+	first      clock.Time   // when the first picture came
+	newest     v4l2.Picture // the last that came
+	newestHeld bool         // nobody writes into its memory
+	failed     bool
+	saved      *h264.Planes // its samples, when the hardware has failed
 }
 
 // sent notes an access unit and gives it to the decoder.
@@ -43,14 +48,22 @@ func (s *hardwareStream) setup(l *v4l2.Layout) error {
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
 	s.memory = memory
+	s.mu.Unlock()
 	k.said(true, "shown from the decoder's memory: "+l.String())
 	return nil
 }
 
 // retire lets memory for pictures go. The display keeps the one on the screen.
 func (s *hardwareStream) retire(*v4l2.Layout) {
-	o, k := s.memory, s.h.kmsSession
+	k := s.h.kmsSession
+	s.mu.Lock()
+	o := s.memory
+	if o != nil {
+		o.gone = true
+	}
+	s.mu.Unlock()
 	if o == nil {
 		return
 	}
@@ -70,6 +83,8 @@ func (s *hardwareStream) picture(p v4l2.Picture) {
 	if s.first == 0 {
 		s.first = meta.ready
 	}
+	s.newest, s.newestHeld = p, true
+	memory := s.memory
 	s.mu.Unlock()
 	r.meters.decode.Observe(meta.ready.Sub(meta.sent))
 	r.meters.hardwareDecoded.Inc()
@@ -82,16 +97,46 @@ func (s *hardwareStream) picture(p v4l2.Picture) {
 	defer k.mu.Unlock()
 	slot := k.slot()
 	if slot == nil {
-		s.decoder.Release(p)
+		s.release(p)
 		return
 	}
-	slot.hard = hardwarePicture{s.memory, p}
+	slot.hard = hardwarePicture{memory, p}
 	slot.meta = meta
 	k.wait(slot)
 }
 
-// fail has software take over. It returns at once.
+// release gives a picture's memory back to the decoder.
+func (s *hardwareStream) release(p v4l2.Picture) {
+	s.mu.Lock()
+	if p == s.newest {
+		s.newestHeld = false
+	}
+	s.mu.Unlock()
+	s.decoder.Release(p)
+}
+
+// outstanding is how many access units have given no picture yet.
+func (s *hardwareStream) outstanding() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == 0 {
+		return int(s.next)
+	}
+	return int(s.next - 1 - s.newest.Token)
+}
+
+// save keeps the newest picture for whoever takes over.
+func (s *hardwareStream) save() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.failed {
+		s.failed, s.saved = true, s.rescue()
+	}
+}
+
+// fail has software take over. What it waits for is a copy of one picture.
 func (s *hardwareStream) fail(err error) {
+	s.save()
 	s.h.tasks.Go(func() { s.h.takeOver(s, err) })
 }
 
@@ -107,7 +152,7 @@ func (h *hardwareSession) takeOver(s *hardwareStream, err error) {
 	}
 	h.failed(err)
 	h.stop()
-	h.replay()
+	h.replay(s, s.outstanding())
 }
 
 // worked is how long the decoder has given pictures.
@@ -136,23 +181,58 @@ func (h *hardwareSession) closed(err error) {
 }
 
 // replay gives the software decoder all since the last key picture. What has
-// been shown is not shown again.
-func (h *hardwareSession) replay() {
+// been shown is not shown again. Where that is too much, it is given the newest
+// picture of the hardware as a key picture, and what has come behind that: the
+// last so many access units.
+func (h *hardwareSession) replay(s *hardwareStream, outstanding int) {
 	b := h.backlog
+	defer b.clear()
+	first := 0
 	if !b.whole {
-		h.lost = true
-		h.s.r.log.Warn("picture stands still until the sender's next key picture (lock and unlock it, or turn it round)")
-		return
+		first = len(b.units) - outstanding
+		if first < 0 || !h.replayStill(s) {
+			h.lost = true
+			h.s.r.log.Warn("picture stands still until the sender's next key picture (lock and unlock it, or turn it round)")
+			return
+		}
 	}
-	var au mirror.AccessUnit
-	for i := range b.units {
+	for i := first; i < len(b.units); i++ {
+		var au mirror.AccessUnit
 		b.unit(i, &au)
-		mb, err := h.kmsSession.Buffer(len(au.Data) + mirror.HeaderSize)
-		if err != nil {
+		if !h.refeed(&au, i < len(b.units)-1) {
 			return // the session ends
 		}
-		au.Data = mb.Bytes()[:copy(mb.Bytes(), au.Data)]
-		h.kmsSession.feed(mb, &au, i < len(b.units)-1)
 	}
-	b.clear()
+}
+
+// replayStill gives the software decoder the picture that was saved, with
+// parameter sets that promise the order of pictures: their numbers jump.
+func (h *hardwareSession) replayStill(s *hardwareStream) bool {
+	if s.saved == nil || h.backlog.parameters == nil {
+		return false
+	}
+	still, err := h264.AppendStill(nil, s.sets.sps, s.saved)
+	if err == nil {
+		err = h264.ToLengths(still)
+	}
+	if err != nil {
+		h.s.r.log.Warn("picture cannot be carried over", "error", err)
+		return false
+	}
+	p := *h.backlog.parameters
+	p.AnnexB = s.sets.annexB
+	now := h.s.r.now()
+	return h.refeed(&mirror.AccessUnit{Data: still, Parameters: &p, New: true, IDR: true, Begun: now, Arrived: now}, true)
+}
+
+// refeed gives the software decoder an access unit from elsewhere; false when
+// the session ends.
+func (h *hardwareSession) refeed(au *mirror.AccessUnit, hidden bool) bool {
+	mb, err := h.kmsSession.Buffer(len(au.Data) + mirror.HeaderSize)
+	if err != nil {
+		return false
+	}
+	au.Data = mb.Bytes()[:copy(mb.Bytes(), au.Data)]
+	h.kmsSession.feed(mb, au, hidden)
+	return true
 }

@@ -42,10 +42,13 @@ func (r *report) print(out io.Writer) error {
 	l := r.Choice.Limits
 	p.section("Senders", fmt.Sprintf("are asked for %dx%d at %d pictures a second: %s", l.Width, l.Height, l.FPS, l.Reason))
 	picture := []string{"to " + r.Choice.Picture + ": " + r.Choice.PictureWhy}
-	for _, line := range []string{r.Choice.Decoder, r.Choice.Way} {
+	for _, line := range []string{r.Choice.Decoder, r.Choice.HEVC} {
 		if line != "" {
 			picture = append(picture, line)
 		}
+	}
+	if r.Choice.Way != "" {
+		picture = append(picture, "in software: "+r.Choice.Way)
 	}
 	p.section("Picture", picture...)
 	p.section("Sound", "to "+r.Choice.Sound+": "+r.Choice.SoundWhy)

@@ -14,7 +14,7 @@ import (
 )
 
 // errnos are what a kernel may answer at any call.
-var errnos = []unix.Errno{unix.ENOTTY, unix.EINVAL, unix.EBUSY, unix.ENODEV, unix.EPIPE, unix.ESTRPIPE, unix.EINTR}
+var errnos = []unix.Errno{unix.ENOTTY, unix.EINVAL, unix.EBUSY, unix.ENOSPC, unix.ENODEV, unix.EPIPE, unix.ESTRPIPE, unix.EINTR}
 
 // scene is a machine with a television and a headphone jack, and things that
 // happen to it: every call that the package makes is made.

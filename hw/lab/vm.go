@@ -9,8 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -154,6 +156,11 @@ func (m *machine) run(cmd *exec.Cmd, j job, r *result) error {
 
 // wait runs QEMU until it ends, the limit is reached or the user interrupts.
 func (m *machine) wait(cmd *exec.Cmd, limit time.Duration) (ended error, timeout bool, err error) {
+	// The VM dies with the lab, even if that is killed: the kernel looks after
+	// the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, false, fmt.Errorf("start QEMU: %w", err)
 	}

@@ -2,8 +2,6 @@ package codec
 
 import (
 	"bytes"
-	"crypto/md5"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -50,49 +48,6 @@ func loadClip(t testing.TB, name string, codec VideoCodec) *clip {
 		t.Fatal(err)
 	}
 	return &clip{codec, accessUnits(codec, stream), strings.Fields(string(sums))}
-}
-
-// accessUnits cuts an Annex B stream of one-slice pictures: a unit ends with
-// its slice.
-func accessUnits(codec VideoCodec, stream []byte) (units [][]byte) {
-	code := []byte{0, 0, 1}
-	start := 0
-	for at := bytes.Index(stream, code); at >= 0; {
-		next := bytes.Index(stream[at+3:], code)
-		end := len(stream)
-		if next >= 0 {
-			next += at + 3
-			end = next
-			if stream[end-1] == 0 {
-				end--
-			}
-		}
-		if at+3 < len(stream) && isSlice(codec, stream[at+3]) {
-			units = append(units, stream[start:end])
-			start = end
-		}
-		at = next
-	}
-	return units
-}
-
-func isSlice(codec VideoCodec, header byte) bool {
-	if codec == H264 {
-		return header&31 == 1 || header&31 == 5
-	}
-	return header>>1&63 < 32
-}
-
-// sum returns the MD5 of the visible rows of a picture.
-func sum(im *Image) string {
-	h := md5.New()
-	for i := range im.Format.Planes() {
-		_, rows := im.Format.PlaneSize(i, im.Width, im.Height)
-		for y := range rows {
-			h.Write(im.Row(i, y))
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // rig is a decoder with its input pool and a frame.

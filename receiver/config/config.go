@@ -40,17 +40,18 @@ type Config struct {
 	} `toml:"access"`
 
 	Video struct {
-		Output    string `toml:"output"`
-		Size      string `toml:"size"`
-		FPS       int    `toml:"fps"`
-		HEVC      bool   `toml:"hevc"`
-		Overscan  bool   `toml:"overscan"`
-		Decoder   string `toml:"decoder"`
-		Threads   int    `toml:"threads"`
-		MaxDelay  int    `toml:"max_delay"`
-		Connector string `toml:"connector"`
-		Mode      string `toml:"mode"`
-		Rotate    int    `toml:"rotate"`
+		Output       string `toml:"output"`
+		Size         string `toml:"size"`
+		FPS          int    `toml:"fps"`
+		HEVC         bool   `toml:"hevc"`
+		HEVCHardware bool   `toml:"hevc_hardware"`
+		Overscan     bool   `toml:"overscan"`
+		Decoder      string `toml:"decoder"`
+		Threads      int    `toml:"threads"`
+		MaxDelay     int    `toml:"max_delay"`
+		Connector    string `toml:"connector"`
+		Mode         string `toml:"mode"`
+		Rotate       int    `toml:"rotate"`
 	} `toml:"video"`
 
 	Audio struct {
@@ -126,6 +127,7 @@ func (c *Config) Settings() []Setting {
 		{"video.size", "size", "auto|WxH", "The largest picture asked of senders. auto: what the machine can decode and show, 1920x1080 at most.", &v.Size, func() error { return checkSize(v.Size) }},
 		{"video.fps", "fps", "N", "The most pictures a second asked of senders. 0: as many as the machine can decode and show, 60 at most.", &v.FPS, func() error { return within(v.FPS, 0, 120) }},
 		{"video.hevc", "hevc", "", "Offer HEVC, with which senders mirror in up to 4K.", &v.HEVC, nil},
+		{"video.hevc_hardware", "", "", "Decode HEVC with the hardware of a Raspberry Pi 4 or 5, for a display that is driven directly. Off, because no board has run it yet; software takes over if it fails.", &v.HEVCHardware, nil},
 		{"video.overscan", "overscan", "", "Tell senders that the display cuts off the edges of the picture.", &v.Overscan, nil},
 		{"video.decoder", "decoder", "auto|hardware|software", "What decodes H.264 for a display that is driven directly. auto: the machine's hardware decoder if it has one, and software when that fails. hardware: the same, but do not start without one.", &v.Decoder, func() error { return oneOf(v.Decoder, "auto", "hardware", "software") }},
 		{"video.threads", "threads", "N", "Threads of the software decoder. Every one beyond the first delays the picture by a frame. 0: as few as the machine needs.", &v.Threads, func() error { return within(v.Threads, 0, 16) }},

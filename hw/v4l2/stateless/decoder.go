@@ -14,9 +14,9 @@ import (
 
 const einval = unix.EINVAL
 
-// Decoder is one stream on a device. Lease, Retain, Release, Available, Err and
-// the methods of Input may be called from any goroutine; the others belong to
-// one.
+// Decoder is one stream on a device. Retain, Release, Available, Err and the
+// methods of Input may be called from any goroutine; Lease belongs to one at a
+// time, and so do all others together.
 type Decoder struct {
 	cfg    Config
 	sys    uapi.System
@@ -34,7 +34,9 @@ type Decoder struct {
 	planes [uapi.MaxPlanes]uapi.Plane
 	wait   [1]unix.PollFd
 
+	closed bool
 	failed chan struct{} // closed when it has ended
+	timer  *time.Timer   // of Lease
 
 	mu    sync.Mutex
 	err   error               // why it ended
@@ -75,7 +77,8 @@ func Open(cfg Config) (*Decoder, error) {
 	if cfg.Pictures < 2 || cfg.Pictures > uapi.MaxFrames || cfg.Inputs < 1 || cfg.Inputs > maxInputs || cfg.InputSize < 1 || cfg.InputSize > 1<<25 {
 		return nil, fmt.Errorf("v4l2: %v: %d pictures, %d inputs of %d bytes: %w", &cfg.Device, cfg.Pictures, cfg.Inputs, cfg.InputSize, ErrUnsuitable)
 	}
-	d := &Decoder{cfg: cfg, sys: cfg.System, free: make(chan *Input, cfg.Inputs), flying: make([]*Input, 0, cfg.Inputs), failed: make(chan struct{})}
+	d := &Decoder{cfg: cfg, sys: cfg.System, free: make(chan *Input, cfg.Inputs), flying: make([]*Input, 0, cfg.Inputs), failed: make(chan struct{}), timer: time.NewTimer(time.Hour)}
+	d.timer.Stop()
 	d.pins.Pin(&d.planes)
 	err := d.open()
 	if err != nil {
@@ -136,12 +139,16 @@ func (d *Decoder) Err() error {
 	return d.err
 }
 
-// Lease lends memory for an access unit, as soon as there is some, until ctx
-// ends or the decoder fails.
-func (d *Decoder) Lease(ctx context.Context) (*Input, error) {
+// Lease lends memory for an access unit, as soon as there is some. It ends with
+// ctx, when the decoder fails, and when there is none for as long as the
+// patience: then the driver does not return from a call, and the decoder has
+// failed.
+func (d *Decoder) Lease(ctx context.Context, patience time.Duration) (*Input, error) {
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
+	d.timer.Reset(patience)
+	defer d.timer.Stop()
 	select {
 	case in := <-d.free:
 		return in, nil
@@ -149,6 +156,12 @@ func (d *Decoder) Lease(ctx context.Context) (*Input, error) {
 		return nil, d.Err()
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-d.timer.C:
+		call := d.video.Pending()
+		if call == "" {
+			call = "poll"
+		}
+		return nil, d.fail(&uapi.Error{Device: d.cfg.Device.String(), Call: call, Err: ErrStalled})
 	}
 }
 

@@ -40,7 +40,7 @@ func unit(n byte) []byte { return []byte{0, 0, 0, 1, 2, 1, 0xd0, n, n, n, 0x80} 
 // decode gives an access unit of one slice to the decoder and waits for its
 // picture. refs are the tokens that it refers to.
 func decode(d *Decoder, au []byte, token uint64, refs ...uint64) (Picture, error) {
-	in, err := d.Lease(context.Background())
+	in, err := d.Lease(context.Background(), time.Minute)
 	if err != nil {
 		return Picture{}, err
 	}
@@ -146,7 +146,7 @@ func TestPipeline(t *testing.T) {
 	m := newModel(t)
 	d := open(t, m, nil)
 	for n := range uint64(3) {
-		in, _ := d.Lease(context.Background())
+		in, _ := d.Lease(context.Background(), time.Minute)
 		copy(in.Bytes(), unit(byte(n)))
 		c := d.Controls()
 		c.Slices = append(c.Slices[:0], SliceParams{BitSize: 88, DataByteOffset: 8})
@@ -171,7 +171,7 @@ func TestSlicesArePacked(t *testing.T) {
 	m.annexB = false
 	d := open(t, m, nil)
 	au := []byte{0, 0, 0, 1, 78, 1, 5, 0x80, 0, 0, 0, 1, 2, 1, 0xd0, 7, 7, 0, 0, 1, 2, 1, 0x40, 9, 9}
-	in, _ := d.Lease(context.Background())
+	in, _ := d.Lease(context.Background(), time.Minute)
 	copy(in.Bytes(), au)
 	c := d.Controls()
 	c.Slices = append(c.Slices[:0], SliceParams{BitSize: 17 * 8, DataByteOffset: 15}, SliceParams{BitSize: 25 * 8, DataByteOffset: 23})
@@ -254,7 +254,7 @@ func TestRefusedParameters(t *testing.T) {
 		"starts missing":    func(c *Controls) { c.Starts = c.Starts[:0] },
 		"entry points lost": func(c *Controls) { c.EntryPoints = c.EntryPoints[:1] },
 	} {
-		in, _ := d.Lease(context.Background())
+		in, _ := d.Lease(context.Background(), time.Minute)
 		c := d.Controls()
 		c.Slices = append(d.set.slices[:0], SliceParams{BitSize: 88, DataByteOffset: 8, NumEntryPointOffsets: 2})
 		c.Starts = append(c.Starts[:0], 4)
@@ -319,22 +319,30 @@ func TestFind(t *testing.T) {
 
 func TestLeaseEnds(t *testing.T) {
 	d := open(t, newModel(t), func(c *Config) { c.Inputs = 1 })
-	in, err := d.Lease(context.Background())
+	in, err := d.Lease(context.Background(), time.Minute)
 	if err != nil || len(in.Bytes()) != 1<<16 {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := d.Lease(ctx); err != context.Canceled {
+	if _, err := d.Lease(ctx, time.Minute); err != context.Canceled {
 		t.Error(err)
 	}
 	in.Release()
-	if _, err := d.Lease(context.Background()); err != nil {
+	if _, err := d.Lease(context.Background(), time.Minute); err != nil {
 		t.Error(err)
+	}
+	// All are lent out, or with a driver that does not return.
+	if _, err := d.Lease(context.Background(), time.Millisecond); !errors.Is(err, ErrStalled) || !strings.Contains(err.Error(), "/dev/video19") {
+		t.Error(err)
+	}
+	d = open(t, newModel(t), func(c *Config) { c.Inputs = 1 })
+	if _, err := d.Lease(context.Background(), time.Minute); err != nil {
+		t.Fatal(err)
 	}
 	waiting := make(chan error)
 	go func() {
-		_, err := d.Lease(context.Background())
+		_, err := d.Lease(context.Background(), time.Minute)
 		waiting <- err
 	}()
 	d.Close()

@@ -56,7 +56,7 @@ func shuffle[T any](rng *rand.Rand, v *T) {
 func labPicture(t *testing.T, d *Decoder, token uint64, n int, refs []uint64) (Picture, map[uint32][]byte, []byte) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(token, 1))
-	in, err := d.Lease(context.Background())
+	in, err := d.Lease(context.Background(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestLabRefusedAndReopened(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, _, _ := labPicture(t, d, 1, 1, nil)
-		in, err := d.Lease(context.Background())
+		in, err := d.Lease(context.Background(), time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -203,9 +203,10 @@ func (d *Decoder) stream(r *uapi.Request, t uapi.BufType) error {
 func (d *Decoder) Close() {
 	d.fail(ErrClosed)
 	defer d.pins.Unpin()
-	if d.video == nil {
+	if d.video == nil || d.closed {
 		return
 	}
+	d.closed = true
 	// What fails here cannot be done better; closing the node undoes the rest.
 	for _, t := range queues {
 		_ = d.stream(&uapi.StreamOff, t)
@@ -227,7 +228,6 @@ func (d *Decoder) Close() {
 		_, _ = d.request(t, 0)
 	}
 	d.video.Close()
-	d.video = nil
 	if d.set != nil {
 		d.set.pins.Unpin()
 	}

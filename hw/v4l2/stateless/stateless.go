@@ -6,7 +6,7 @@
 //
 //	dev, err := stateless.Find()
 //	d, err := stateless.Open(stateless.Config{Device: dev, SPS: sps, Formats: ...})
-//	in, err := d.Lease(ctx)        // memory for an access unit with start codes
+//	in, err := d.Lease(ctx, time)  // memory for an access unit with start codes
 //	c := d.Controls()              // what the device must know of it
 //	err = d.Decode(in, n, token)   // into a picture that nobody holds
 //	p, err := d.Receive(timeout)   // in the order of Decode

@@ -1,11 +1,13 @@
-// Package hevc knows the outside of an HEVC stream: NAL units, parameter sets
-// and the codec packet of an AirPlay sender (ITU-T H.265, ISO/IEC 14496-15).
+// Package hevc reads an HEVC stream as far as it can be read without decoding
+// (ITU-T H.265, ISO/IEC 14496-15): NAL units, parameter sets, the codec packet
+// of an AirPlay sender, slice headers, and which pictures a picture refers to.
 //
 // It tells the size, the colour and the format of the picture and finds the
-// points where decoding can begin. Bit syntax, emulation prevention and
-// framing are those of H.264, so package h264 lends its BitReader, its
-// BitWriter, ToAnnexB, ToLengths and its iterators. This package parses no
-// slice and decodes no picture.
+// points where decoding can begin. The Tracker follows a stream and says of
+// each picture what a decoder without state of its own must know, and when to
+// show it. Bit syntax, emulation prevention and framing are those of H.264, so
+// package h264 lends its BitReader, its BitWriter, ToAnnexB, ToLengths and its
+// iterators. Slice data, and so every pixel, is left to decoders.
 //
 // Everything that comes from a sender is hostile: counts and sizes are
 // limited, and no input makes a function panic or allocate more than a small
@@ -14,7 +16,13 @@
 // Proof: sps_test.go, pps_test.go and config_test.go parse real parameter
 // sets from x265 and an AirPlay codec packet around them; ffmpeg_test.go
 // generates random sequence parameter sets and compares every element with
-// ffmpeg's reading; the fuzz targets cover every parser.
+// ffmpeg's reading, slice_test.go the same of generated slice headers;
+// tracker_test.go follows clips that x265 makes in ten ways and compares slice
+// headers with ffmpeg's reading, order counts and the order of display with
+// libavcodec's decoder and reference lists with the encoder's own notes;
+// script_test.go plays streams made by hand, with losses and random access;
+// scaling_test.go holds the scaling lists; the fuzz targets cover every parser
+// and the Tracker.
 package hevc
 
 import "aerie/receiver/codec/h264"
