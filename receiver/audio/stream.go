@@ -227,6 +227,7 @@ func (s *Stream) Flush(seq uint16, rtp uint32, given bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.epoch++
+	s.syncs = anchorFilter{} // what comes next has a place of its own
 	if given {
 		s.q.flush(seq)
 		s.floor = s.counter.next(rtp)
