@@ -45,7 +45,7 @@ type flags struct {
 	loss, reorder, ahead, drift                            float64
 	pause, rotate                                          int
 	classic                                                string
-	tcp                                                    bool
+	tcp, remote                                            bool
 	seed                                                   uint64
 }
 
@@ -64,6 +64,7 @@ func (f *flags) add(fs *flag.FlagSet) {
 	fs.IntVar(&f.key, "key", 0, "a key picture every so many frames of the pattern; 0: only the first, as phones do")
 	fs.StringVar(&f.sound, "sound", "", "`CODEC` of the tone: eld (what phones mirror with), alac (what classic senders play), pcm or none")
 	fs.StringVar(&f.classic, "classic", "", "play the tone alone, as a classic sender, with this `ENCRYPTION`: none, rsa or fairplay")
+	fs.BoolVar(&f.remote, "remote", false, "as a classic sender, be open to remote control and print what is asked")
 	fs.BoolVar(&f.tcp, "tcp", false, "as a classic sender, send sound over TCP")
 	fs.IntVar(&f.seconds, "seconds", 0, "end after so many seconds; 0: with Ctrl-C")
 	fs.BoolVar(&f.fast, "fast", false, "send pictures as fast as the receiver takes them, without sound")
@@ -173,6 +174,9 @@ func (f *flags) options(addr string) (*phone.Options, error) {
 		}
 		o.Classic = &phone.Classic{Encryption: encryption, TCP: f.tcp,
 			Playing: message.NowPlaying{Title: "Test tone", Artist: "Aerie", Album: "Seconds and beeps", Length: 3 * time.Minute}}
+		if f.remote {
+			o.Classic.Told = func(command string) { fmt.Fprintf(os.Stderr, "asked for %q\n", command) }
+		}
 		return o, f.tone(o, "alac")
 	}
 	if f.soundOnly {

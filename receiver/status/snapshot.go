@@ -90,8 +90,8 @@ type Sound struct {
 
 // Clock is what is known of the sender's clock.
 type Clock struct {
-	Source      string  `json:"source"`          // "ntp", "arrival" or "none"
-	OffsetError float64 `json:"offset_error_ms"` // bound of the error, for source "ntp"
+	Source      string  `json:"source"`          // "ntp", "ptp", "arrival" or "none"
+	OffsetError float64 `json:"offset_error_ms"` // bound of the error, for sources "ntp" and "ptp"
 	Drift       float64 `json:"drift_ppm"`       // by how much the sender's clock is fast
 	Unanswered  uint64  `json:"unanswered"`      // requests
 }

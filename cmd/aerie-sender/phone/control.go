@@ -74,8 +74,8 @@ func (c *control) try(method, target, contentType string, body []byte, fields ..
 	}
 	q := rtsp.Request{Method: method, Target: target, Proto: rtsp.RTSP, Body: body}
 	q.Header.Add("CSeq", fmt.Sprint(c.seq))
-	q.Header.Add("DACP-ID", "AE21E00000000001")
-	q.Header.Add("Active-Remote", "2126970")
+	q.Header.Add("DACP-ID", dacpID)
+	q.Header.Add("Active-Remote", activeRemote)
 	q.Header.Add("User-Agent", c.agent)
 	if contentType != "" {
 		q.Header.Add("Content-Type", contentType)
