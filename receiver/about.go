@@ -17,11 +17,12 @@ import (
 type About struct {
 	Name, Address, Picture, Sound string
 	Page                          string // where the page is, "" for nowhere
+	Loudspeaker                   bool   // senders are offered sound alone
 }
 
 // About describes the receiver.
 func (r *Receiver) About() About {
-	a := About{Name: r.Name(), Page: r.web.url()}
+	a := About{Name: r.Name(), Page: r.web.url(), Loudspeaker: r.loudspeaker()}
 	host := r.mainAddress()
 	a.Address = fmt.Sprintf("%s port %d", host, r.Port())
 	if addr, ok := r.control.Addr().(*net.TCPAddr); ok && !addr.IP.IsUnspecified() {

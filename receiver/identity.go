@@ -86,9 +86,12 @@ func (id *identity) flush() {
 }
 
 // capabilities describes the receiver, without what changes with a session.
-func (id *identity) capabilities(cfg *config.Config, l board.Limits) *message.Capabilities {
+// Limits are what the machine is good for; groups tells whether the clock of
+// AirPlay 2 groups can be followed.
+func (id *identity) capabilities(cfg *config.Config, l board.Limits, groups bool) *message.Capabilities {
+	kind := message.Identity(cfg.Identity)
 	c := &message.Capabilities{
-		DeviceID: id.deviceID, Name: id.name.Load().(string), Model: message.MirrorModel, Version: message.MirrorVersion,
+		Identity: kind, DeviceID: id.deviceID, Name: id.name.Load().(string), Model: kind.Model(), Version: kind.Version(),
 		PairingID: message.PairingIdentity(id.deviceID),
 		Status:    message.StatusAudioCable,
 		Display: message.Display{Width: l.Width, Height: l.Height, MaxFPS: l.FPS,
@@ -105,7 +108,7 @@ func (id *identity) capabilities(cfg *config.Config, l board.Limits) *message.Ca
 		secured = true
 	}
 	c.Password = secured
-	c.Features = message.MirrorFeatures(secured, cfg.Video.HEVC)
+	c.Features = kind.Features(message.Abilities{Secured: secured, HEVC: cfg.Video.HEVC, Buffered: groups, PTP: groups})
 	return c
 }
 
@@ -116,8 +119,12 @@ func (r *Receiver) openAuthority() error {
 		return err
 	}
 	r.pin.log = r.log
+	if pw := r.cfg.Access.Password; pw != "" {
+		r.password = pairing.NewPassword(pw, r.now)
+	}
 	r.authority = pairing.New(pairing.Config{
-		Store: r.identity.store, PIN: policy, Access: pairing.Access{Allow: r.cfg.Access.Allow, Block: r.cfg.Access.Block},
+		Store: r.identity.store, Identifier: message.PairingIdentity(r.identity.deviceID), Password: r.password,
+		PIN: policy, Access: pairing.Access{Allow: r.cfg.Access.Allow, Block: r.cfg.Access.Block},
 		Display: &r.pin, Now: r.now, Wall: time.Now, Log: r.log,
 	})
 	return nil

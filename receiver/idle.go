@@ -98,7 +98,7 @@ func copyXRGB(dst *codec.Image, src *image.RGBA) {
 
 // screenState says what the idle screen shows.
 func (r *Receiver) screenState() screen.State {
-	st := screen.State{Name: r.Name(), Address: r.mainAddress(), PIN: r.pin.shown()}
+	st := screen.State{Name: r.Name(), Address: r.mainAddress(), PIN: r.pin.shown(), Loudspeaker: r.loudspeaker()}
 	if s := r.current.Load(); s != nil {
 		st.Sender = s.opening.Sender.Name
 		n := r.playing.now()

@@ -40,7 +40,7 @@ func TestLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := id.capabilities(cfg, l).Display
+		d := id.capabilities(cfg, l, false).Display
 		if d.Width != c.width || d.Height != c.height || d.MaxFPS != c.max || l.Threads != c.decoding {
 			t.Errorf("%s: senders are told %dx%d at %d, %d threads; want %dx%d at %d, %d", c.name, d.Width, d.Height, d.MaxFPS, l.Threads, c.width, c.height, c.max, c.decoding)
 		}

@@ -2,7 +2,9 @@ package receiver
 
 import (
 	"sync"
+	"time"
 
+	"aerie/receiver/clock"
 	"aerie/receiver/message"
 	"aerie/receiver/metric"
 )
@@ -79,6 +81,7 @@ type playing struct {
 	mu       sync.Mutex
 	what     message.NowPlaying
 	progress message.Progress
+	told     clock.Time // when the sender told its progress
 	artwork  []byte
 	artType  string
 	changed  func() // must not block
@@ -123,8 +126,21 @@ func (s *streams) Artwork(mediaType string, image []byte) {
 	})
 }
 
+// progressRate is that of the time stamps in which progress is told (reference
+// section 12.7).
+const progressRate = 44100
+
 // Progress notes how far it is.
 func (s *streams) Progress(progress message.Progress) {
 	p := &s.r.playing
-	p.update(func() { p.progress = progress })
+	now := s.r.now()
+	p.update(func() { p.progress, p.told = progress, now })
+}
+
+// position returns how far what is playing is by now, and how long it is; 0 if
+// that is not known. Sound last came at the instant active: it stands still
+// while the sender pauses.
+func (p *playing) position(active clock.Time) (at, length time.Duration) {
+	at, length = p.progress.Position(progressRate)
+	return min(at+max(active.Sub(p.told), 0), length), length
 }

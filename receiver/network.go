@@ -52,6 +52,7 @@ func (r *Receiver) discovered(st discovery.Status) {
 	if st.Name != r.Name() {
 		r.log.Warn("the name is taken by another receiver", "name", r.Name(), "now", st.Name)
 		r.identity.name.Store(st.Name)
+		r.pushChange()
 	}
 	if st.Announced {
 		r.announcedOnce.Do(func() {
@@ -79,7 +80,15 @@ func (r *Receiver) somethingChanged() {
 	if announce != nil {
 		announce()
 	}
-	r.redrawIdle()
+	r.pushChange()
+	r.nowPlaying()
+}
+
+// pushChange tells the senders that listen, once there may be any.
+func (r *Receiver) pushChange() {
+	if s := r.serving.Load(); s != nil {
+		s.Push()
+	}
 }
 
 func (r *Receiver) redrawIdle() {

@@ -23,6 +23,13 @@ type videoOutput interface {
 	close()
 }
 
+// modal is a video output whose display has a mode.
+type modal interface {
+	// mode returns the size of the display and its pictures a second; ok is
+	// false while none is plugged in.
+	mode() (width, height, fps int, ok bool)
+}
+
 // videoSession is the picture of one session on its output: a mirror.Sink that
 // may be opened again after End, until close.
 type videoSession interface {
@@ -62,7 +69,7 @@ func (p *pictureSink) allow(params *mirror.Parameters) error {
 func (p *pictureSink) Picture(b mirror.Buffer, au *mirror.AccessUnit) {
 	s, m := p.s, &p.s.r.meters
 	s.active.Store(int64(au.Arrived))
-	s.clock.Arrived(au.Time, au.Arrived)
+	s.stampArrived(au.Time, au.Arrived)
 	m.pictures.Inc()
 	m.pictureBytes.Add(uint64(len(au.Data)))
 	m.receive.Observe(au.Arrived.Sub(au.Begun))

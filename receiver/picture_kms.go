@@ -71,6 +71,12 @@ func (o *kmsOutput) describe() (string, string) {
 	return fmt.Sprintf("%s, %s at %s (%s)", where, name, st.Mode, st.Why), o.why
 }
 
+// mode is that of the display that is plugged in.
+func (o *kmsOutput) mode() (width, height, fps int, ok bool) {
+	st := o.display.Status()
+	return st.Mode.Width, st.Mode.Height, (st.Mode.Refresh + 500) / 1000, st.Connected && st.Mode.Width > 0
+}
+
 func (o *kmsOutput) close() {
 	o.stop()
 	o.done.Wait()
@@ -144,6 +150,7 @@ func (o *kmsOutput) changed(c drm.Change) {
 	case drm.Disconnected:
 		o.r.gate.turn(true)
 		o.r.log.Info("display unplugged", "connector", c.Connector)
+		o.r.somethingChanged()
 	default:
 		o.r.log.Error("display", "connector", c.Connector, "what", c.Kind, "error", c.Err)
 		o.r.meters.lastError(c.Err)

@@ -26,6 +26,7 @@ import (
 	"aerie/drm"
 	"aerie/hw/board"
 	"aerie/receiver/clock"
+	"aerie/receiver/clock/ptp"
 	"aerie/receiver/config"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
@@ -59,7 +60,10 @@ type Receiver struct {
 	identity  identity
 	machine   machine
 	authority *pairing.Authority
+	password  *pairing.Password // nil for none
 	server    *session.Server
+	serving   atomic.Pointer[session.Server] // the same, for those who may be earlier
+	ptp       *ptp.Ports                     // nil for none
 	video     videoOutput
 	audio     audioOutput
 	page      *pageOutput // the video output, if that is the pages
@@ -74,11 +78,12 @@ type Receiver struct {
 	volume   playout.Volume
 	curve    playout.Curve
 
-	control  net.Listener
-	web      *web
-	current  atomic.Pointer[streams] // the session on the stage
-	warnings warnings
-	closers  []func()
+	control    net.Listener
+	web        *web
+	publishing *publishing             // nil for nobody
+	current    atomic.Pointer[streams] // the session on the stage
+	warnings   warnings
+	closers    []func()
 
 	announceMu    sync.Mutex
 	announce      func() // tells the network that something changed; nil for nobody
@@ -94,11 +99,10 @@ func New(o Options) (*Receiver, error) {
 		r.close()
 		return nil, err
 	}
-	r.register()
 	return r, nil
 }
 
-// open opens everything in its order; what is to be undone is noted.
+// open opens everything; what is opened when it fails is to be closed.
 func (r *Receiver) open(o Options) (err error) {
 	r.volumeDB = float64(o.Config.Audio.Initial)
 	if r.curve, err = playout.ParseCurve(o.Config.Audio.Curve); err != nil {
@@ -112,6 +116,10 @@ func (r *Receiver) open(o Options) (err error) {
 	if err = r.openAuthority(); err != nil {
 		return err
 	}
+	r.openPTP()
+	// Before the outputs, which tell of changes from goroutines of their own.
+	r.publishing = r.openPublishing()
+	r.playing.changed, r.pin.changed = r.nowPlaying, r.redrawIdle
 	if err = r.openOutputs(o.Measure); err != nil {
 		return err
 	}
@@ -128,7 +136,11 @@ func (r *Receiver) open(o Options) (err error) {
 		return err
 	}
 	r.defer_(r.web.close)
-	return r.openServer()
+	if err = r.openServer(); err != nil {
+		return err
+	}
+	r.register()
+	return nil
 }
 
 // defer_ notes what is to be undone, in the reverse order, at the end.
@@ -173,13 +185,16 @@ func (r *Receiver) openServer() error {
 		Now: r.now, Log: r.log, Limits: rtsp.DefaultLimits, Timeouts: rtsp.DefaultTimeouts,
 		Changed: r.somethingChanged,
 	}
+	if base := r.cfg.Network.MediaPorts; base != 0 {
+		r.server.EventPort = uint16(base + 2)
+	}
 	if recorder != nil {
 		r.server.Recorder = recorder
 	}
-	if pw := r.cfg.Access.Password; pw != "" {
-		password := pairing.NewPassword(pw, r.now)
-		r.server.Password = password.Digest
+	if r.password != nil {
+		r.server.Password = r.password.Digest
 	}
+	r.serving.Store(r.server)
 	return nil
 }
 
@@ -201,7 +216,11 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
+	r.publishing.run(ctx, &wg)
 	wg.Go(func() { r.watchMachine(ctx) })
+	if r.ptp != nil {
+		wg.Go(func() { r.ptp.Run(ctx) })
+	}
 	stop := r.startDiscovery(ctx)
 	defer stop()
 	err := r.server.Serve(ctx, r.control)
@@ -226,13 +245,25 @@ func (r *Receiver) tick(ctx context.Context) {
 
 // capabilities describes the receiver as it is now.
 func (r *Receiver) capabilities() *message.Capabilities {
-	c := r.identity.capabilities(r.cfg, r.limits())
-	c.Volume = r.Volume()
-	if r.current.Load() != nil {
+	c := r.identity.capabilities(r.cfg, r.limits(), r.ptp != nil)
+	if r.ptp != nil {
+		c.ClockID = r.ptp.Follower.Identity()
+	}
+	if m, ok := r.video.(modal); ok {
+		if width, height, fps, plugged := m.mode(); plugged {
+			c.Display = c.Display.Within(width, height, fps)
+		}
+	}
+	c.Firmware, c.Volume, c.Latency = r.version, r.Volume(), int(soundLatency/time.Microsecond)
+	if s := r.current.Load(); s != nil {
 		c.Status |= message.StatusSessionActive
+		c.Group = s.opening.Group
 	}
 	return c
 }
+
+// loudspeaker tells that senders are offered sound alone.
+func (r *Receiver) loudspeaker() bool { return message.Identity(r.cfg.Identity) == message.AirPlay2 }
 
 // Volume is the receiver's volume in dB.
 func (r *Receiver) Volume() float64 {
@@ -247,6 +278,7 @@ func (r *Receiver) SetVolume(db float64) {
 	defer r.volumeMu.Unlock()
 	r.volumeDB = db
 	r.volume.Set(r.curve.Gain(db))
+	r.publishing.ask()
 }
 
 // warnings are conditions that the people in front of the receiver should

@@ -62,13 +62,13 @@ func (m *mixer) fill(pcm []float32, at clock.Remote) bool {
 // fillHeard fills pcm with what is to be heard at a local instant, at the
 // sender's volume.
 func (s *streams) fillHeard(pcm []float32, at clock.Time) bool {
-	est := s.clock.Estimate()
+	est := s.soundClock()
 	if est.Source == clock.None {
 		clear(pcm)
 		return false
 	}
 	offset := time.Duration(s.r.cfg.Audio.Offset) * time.Millisecond
-	ok := s.mixer.fill(pcm, est.ToRemote(at.Add(-s.delay()-offset)))
+	ok := s.mixer.fill(pcm, est.ToRemote(at.Add(-s.heardLater()-offset)))
 	s.r.volume.Apply(pcm, soundChannels)
 	return ok
 }

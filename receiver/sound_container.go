@@ -90,6 +90,7 @@ func (e *encodedSound) run(ctx context.Context) {
 
 // catchUp encodes what is due by now.
 func (e *encodedSound) catchUp() {
+	e.s.followGroup()
 	est := e.s.clock.Estimate()
 	if est.Source == clock.None {
 		return
@@ -101,7 +102,7 @@ func (e *encodedSound) catchUp() {
 	}
 	for ; due.Add(-encodeUnit) >= e.at; e.at = e.at.Add(encodeUnit) {
 		// Before the sender plays something there is nothing to encode.
-		if ok := e.s.mixer.fill(e.pcm[:], e.at); !ok && !e.started {
+		if ok := e.s.mixer.fill(e.pcm[:], e.s.soundInstant(&est, e.at)); !ok && !e.started {
 			return
 		}
 		e.started = true

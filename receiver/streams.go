@@ -16,6 +16,7 @@ import (
 	"aerie/receiver/message"
 	"aerie/receiver/mirror"
 	"aerie/receiver/playout"
+	"aerie/receiver/remote"
 	"aerie/receiver/session"
 )
 
@@ -44,6 +45,7 @@ func (m *media) Open(o session.Opening) (session.Streams, error) {
 		r.warnings.add(fmt.Sprintf("no sound: %v", err))
 	}
 	s.sound = sound
+	s.openRemote()
 	s.active.Store(int64(r.now()))
 	r.current.Store(s)
 	return s, nil
@@ -66,6 +68,7 @@ type streams struct {
 	mixer        mixer
 	sound        soundSession // nil without sound
 	time         containerTime
+	remote       *remote.Sender
 	active       atomic.Int64           // clock.Time of the last media
 	path         atomic.Pointer[string] // which way decoded pictures take to the display
 	decoder      atomic.Pointer[string] // what decodes them
@@ -73,6 +76,11 @@ type streams struct {
 	mu      sync.Mutex
 	picture *pictureStream
 	audio   *soundStream
+	music   *musicStream
+	// leaveGroup ends the listening to the clocks of a group; nil outside one.
+	leaveGroup func()
+	clockCheck sync.Once
+	foreign    atomic.Bool // pictures are not stamped by the group's clock
 	// recording is the file of the session, where the output is one.
 	recording *tape
 }
@@ -112,14 +120,16 @@ func (s *streams) peer(port int) netip.AddrPort {
 func (s *streams) TimingPort() int { return s.timing.LocalAddr().(*net.UDPAddr).Port }
 
 // Latency is what the sender is told: what its sound will be late at least.
-// Some senders take it for the whole of their own delay, so it is low for a
-// mirrored screen.
+// Some senders take it for the whole of their own delay, so it is low, except
+// for classic ones, which count on what the AirPort Express told.
 func (s *streams) Latency() time.Duration {
 	if s.opening.Classic {
 		return audio.ClassicLatency
 	}
-	return 100 * time.Millisecond
+	return soundLatency
 }
+
+const soundLatency = 100 * time.Millisecond
 
 // Active returns when media last came.
 func (s *streams) Active() clock.Time { return clock.Time(s.active.Load()) }
@@ -134,7 +144,8 @@ type pictureStream struct {
 
 // Mirror opens the stream of the picture.
 func (s *streams) Mirror(q session.MirrorRequest) (int, error) {
-	if !s.opening.Encrypted {
+	cipher := s.pictureCipher(q.ConnectionID)
+	if cipher == nil {
 		return 0, errors.New("a picture without a key")
 	}
 	s.CloseStream(message.StreamMirror)
@@ -152,7 +163,7 @@ func (s *streams) Mirror(q session.MirrorRequest) (int, error) {
 	}
 	server := &mirror.Server{
 		Peer: s.opening.Sender.Addr.Addr(), Sink: p.sink, Stats: &p.stats, Now: s.r.now, Log: s.r.log,
-		Cipher: func() mirror.Cipher { return mirror.NewCTR(s.opening.Key, q.ConnectionID) },
+		Cipher: cipher,
 		Allow:  p.sink.allow,
 		Ended:  s.pictureEnded,
 	}
@@ -166,6 +177,18 @@ func (s *streams) Mirror(q session.MirrorRequest) (int, error) {
 	s.picture = p
 	s.mu.Unlock()
 	return ln.Addr().(*net.TCPAddr).Port, nil
+}
+
+// pictureCipher returns what makes the cipher of each connection of the
+// picture, nil if there is no key.
+func (s *streams) pictureCipher(id uint64) func() mirror.Cipher {
+	switch {
+	case s.opening.Secret != nil:
+		return func() mirror.Cipher { return mirror.NewAEAD(s.opening.Secret.Stream(id)) }
+	case s.opening.Encrypted:
+		return func() mirror.Cipher { return mirror.NewCTR(s.opening.Key, id) }
+	}
+	return nil
 }
 
 // pictureEnded is told of the end of each connection of the picture. What the
@@ -189,6 +212,7 @@ func (s *streams) pictureEnded(err error) {
 type soundStream struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
+	stream  *audio.Stream
 	track   *audio.Track
 	decoder soundDecoder
 	sound   *playout.Sound
@@ -204,26 +228,26 @@ func (s *streams) Audio(q session.AudioRequest) (data, control int, err error) {
 		return 0, 0, fmt.Errorf("sound of %d channels", f.Channels)
 	}
 	s.CloseStream(message.StreamAudio)
-	var cipher *audio.Cipher
-	if s.opening.Encrypted {
-		cipher = audio.NewCipher(s.opening.Key, s.opening.IV)
+	cipher, err := s.soundCipher(q)
+	if err != nil {
+		return 0, 0, err
 	}
 	a := &soundStream{done: make(chan struct{})}
 	if a.decoder, err = newSoundDecoder(f); err != nil {
 		return 0, 0, err
 	}
-	stream := audio.NewStream(f, cipher)
-	stream.Redundant, stream.Classic = q.RedundantAudio > 0, s.opening.Classic
+	a.stream = audio.NewStream(f, cipher)
+	a.stream.Redundant, a.stream.Classic = q.RedundantAudio > 0, s.opening.Classic
 	listen := s.listenSound
 	if q.TCP {
 		listen = s.listenPipe
 	}
-	run, data, control, err := listen(stream, q)
+	run, data, control, err := listen(a.stream, q)
 	if err != nil {
 		a.decoder.Close()
 		return 0, 0, err
 	}
-	a.track = audio.NewTrack(stream, a.decoder)
+	a.track = audio.NewTrack(a.stream, f, a.decoder)
 	if s.sound != nil {
 		a.sound = playout.NewSound(a.track, f.Rate, s.sound.rate(), soundChannels)
 		s.mixer.play(a.sound)
@@ -237,7 +261,7 @@ func (s *streams) Audio(q session.AudioRequest) (data, control int, err error) {
 	s.mu.Lock()
 	s.audio = a
 	s.mu.Unlock()
-	s.r.log.Info("sound", "format", f, "encrypted", s.opening.Encrypted, "TCP", q.TCP)
+	s.r.log.Info("sound", "format", f, "encrypted", cipher != nil, "TCP", q.TCP)
 	return data, control, nil
 }
 
@@ -247,7 +271,13 @@ func (s *streams) listenSound(stream *audio.Stream, q session.AudioRequest) (run
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	p := &audio.Ports{Stream: stream, Data: dataConn, Control: controlConn, Peer: s.peer(q.ControlPort), Clock: &s.clock, Now: s.r.now,
+	times := &s.clock
+	if s.onGroupClock() {
+		// Instants are local: a clock of which nothing is known is ours.
+		stream.SetTimeline(s.r.ptp.Follower)
+		times = &clock.Sender{}
+	}
+	p := &audio.Ports{Stream: stream, Data: dataConn, Control: controlConn, Peer: s.peer(q.ControlPort), Clock: times, Now: s.r.now,
 		Delay: firstSoundDelay(stream.Format), Arrived: s.soundArrived}
 	return p.Run, dataConn.LocalAddr().(*net.UDPAddr).Port, controlConn.LocalAddr().(*net.UDPAddr).Port, nil
 }
@@ -268,6 +298,22 @@ func (s *streams) listenPipe(stream *audio.Stream, _ session.AudioRequest) (run 
 	return run, ln.Addr().(*net.TCPAddr).Port, 0, nil
 }
 
+// soundCipher returns the cipher of realtime sound, nil for sound in the clear.
+// A stream of AirPlay 2 has a key of its own, or one made of the secret of
+// pairing like that of the picture (reference section 9.4).
+func (s *streams) soundCipher(q session.AudioRequest) (*audio.Cipher, error) {
+	switch {
+	case q.SharedKey != nil:
+		return audio.NewSealed(q.SharedKey)
+	case s.opening.Secret != nil:
+		key := s.opening.Secret.Stream(q.ConnectionID)
+		return audio.NewSealed(key[:])
+	case s.opening.Encrypted:
+		return audio.NewCipher(s.opening.Key, s.opening.IV), nil
+	}
+	return nil, nil
+}
+
 // firstSoundDelay stands for the first sync packet (reference section 11).
 func firstSoundDelay(f audio.Format) time.Duration {
 	if f.Codec == audio.AACELD || f.Codec == audio.AACLC {
@@ -279,7 +325,7 @@ func firstSoundDelay(f audio.Format) time.Duration {
 // soundArrived learns from each packet how late sound comes.
 func (s *streams) soundArrived(heard clock.Remote, at clock.Time) {
 	s.active.Store(int64(at))
-	est := s.clock.Estimate()
+	est := s.soundClock()
 	if est.Source != clock.None {
 		s.soundDelay.Ready(est.ToLocal(heard), at.Add(s.lead()))
 	}
@@ -298,8 +344,12 @@ func (s *streams) resample(rate int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a := s.audio; a != nil {
-		a.sound = playout.NewSound(a.track, a.track.Stream.Format.Rate, rate, soundChannels)
+		a.sound = playout.NewSound(a.track, a.stream.Format.Rate, rate, soundChannels)
 		s.mixer.play(a.sound)
+	}
+	if m := s.music; m != nil {
+		m.sound = playout.NewSound(m.track, m.format.Rate, rate, soundChannels)
+		s.mixer.play(m.sound)
 	}
 }
 
@@ -308,11 +358,14 @@ func (s *streams) CloseStream(streamType int) {
 	s.mu.Lock()
 	var p *pictureStream
 	var a *soundStream
+	var m *musicStream
 	switch streamType {
 	case message.StreamMirror:
 		p, s.picture = s.picture, nil
 	case message.StreamAudio:
 		a, s.audio = s.audio, nil
+	case message.StreamBufferedAudio:
+		m, s.music = s.music, nil
 	}
 	s.mu.Unlock()
 	if p != nil {
@@ -326,15 +379,19 @@ func (s *streams) CloseStream(streamType int) {
 		a.decoder.Close()
 		a.summarise(s.r.log)
 	}
+	if m != nil {
+		s.mixer.play(nil)
+		m.close(s.r.log)
+	}
 }
 
 // summarise says at the end what became of the sound.
 func (a *soundStream) summarise(log *slog.Logger) {
-	c, rate := &a.track.Stream.Counts, time.Duration(a.track.Stream.Format.Rate)
+	c, rate := &a.stream.Counts, time.Duration(a.stream.Format.Rate)
 	args := []any{"packets", c.Received.Value() - c.Copies.Value(), "lost", c.Lost.Value(), "recovered", c.Recovered.Value(), "late", c.Late.Value(),
 		"concealed", time.Duration(a.track.Concealed.Value()) * time.Second / rate}
 	if a.sound != nil {
-		args = append(args, "resampled", time.Duration(a.sound.Corrections.Value())*time.Second/rate, "leaps", a.sound.Leaps.Value())
+		args = append(args, "resampled", time.Duration(a.sound.Corrections.Value())*time.Second/rate, "leaps", a.sound.Leaps.Value(), "off by at most", a.sound.Errors.Quantile(0.99), "usually", a.sound.Errors.Quantile(0.5))
 	}
 	log.Info("sound ended", args...)
 }
@@ -345,7 +402,7 @@ func (s *streams) Flush(seq uint16, rtp uint32, given bool) {
 	a := s.audio
 	s.mu.Unlock()
 	if a != nil {
-		a.track.Stream.Flush(seq, rtp, given)
+		a.stream.Flush(seq, rtp, given)
 	}
 }
 
@@ -354,6 +411,10 @@ func (s *streams) Close() {
 	s.r.current.CompareAndSwap(s, nil)
 	s.CloseStream(message.StreamMirror)
 	s.CloseStream(message.StreamAudio)
+	s.CloseStream(message.StreamBufferedAudio)
+	if s.leaveGroup != nil {
+		s.leaveGroup()
+	}
 	if s.sound != nil {
 		s.sound.close()
 	}

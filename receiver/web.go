@@ -12,6 +12,7 @@ import (
 	"aerie/receiver/clock"
 	"aerie/receiver/live"
 	"aerie/receiver/metric"
+	"aerie/receiver/playout"
 	"aerie/receiver/status"
 )
 
@@ -34,7 +35,7 @@ func openWeb(r *Receiver) (*web, error) {
 	host, _ := os.Hostname() // a machine without a name has one page less
 	o := status.Options{
 		Snapshot: r.snapshot, Live: w.view, Metrics: &w.metrics, Artwork: r.playing.image, Clock: r.clocks,
-		Presented: r.meters.presented.Observe, Hosts: []string{host},
+		Presented: r.meters.presented.Observe, Control: r, Hosts: []string{host},
 		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
 	w.server = status.New(o)
@@ -120,6 +121,10 @@ func (r *Receiver) register() {
 	set.Counter("aerie_pictures_shown_total", "Pictures that appeared on the display.", &m.shown)
 	set.Counter("aerie_pictures_late_total", "Pictures that appeared after they were due.", &m.late)
 	set.Counter("aerie_pictures_skipped_total", "Pictures not shown because a newer one was due.", &m.skipped)
+	if p := r.publishing; p != nil {
+		set.Counter("aerie_mqtt_sent_total", "Values published to the MQTT broker.", &p.Sent)
+		set.Counter("aerie_mqtt_replaced_total", "Values not published because a newer one came first.", &p.Replaced)
+	}
 	set.Counter("aerie_picture_copied_bytes_total", "Bytes of pictures that the processor copied or converted to show them.", &m.PixelsCopied)
 	set.Gauge("aerie_picture_rate", "Access units in the last second.", &m.fps)
 	set.Gauge("aerie_picture_bits_per_second", "Bit rate of the picture in the last second.", &m.bitRate)
@@ -132,7 +137,7 @@ func (r *Receiver) register() {
 // snapshot describes the receiver for the page.
 func (r *Receiver) snapshot() status.Snapshot {
 	out := status.Snapshot{PIN: r.pin.shown(), Warnings: r.warnings.all()}
-	out.Receiver = status.Receiver{Name: r.Name(), Version: r.version, Uptime: r.now().Sub(r.began).Seconds()}
+	out.Receiver = status.Receiver{Name: r.Name(), Version: r.version, Uptime: r.now().Sub(r.began).Seconds(), Loudspeaker: r.loudspeaker()}
 	for _, a := range r.addresses() {
 		if !a.IsLoopback() {
 			out.Receiver.Addresses = append(out.Receiver.Addresses, net.JoinHostPort(a.String(), fmt.Sprint(r.Port())))
@@ -163,18 +168,30 @@ func (r *Receiver) snapshot() status.Snapshot {
 func (s *streams) describe(out *status.Snapshot) {
 	from := s.opening.Sender
 	out.Sender = &status.Sender{Name: from.Name, Model: from.Model, OS: from.OS, Address: from.Addr.String(),
-		Since: time.Now().Add(-s.r.now().Sub(s.began))}
+		Since: time.Now().Add(-s.r.now().Sub(s.began)), Remote: s.remote.Ready()}
 	now := s.r.now()
 	est := s.clock.Estimate()
+	measured := est.Source == clock.NTP
+	if s.onGroupClock() {
+		est, _ = s.r.ptp.Follower.Estimate()
+		measured = est.Source == clock.NTP // its messages are answered
+		est.Source = clock.PTP
+	}
 	out.Clock = &status.Clock{Source: est.Source.String(), Drift: est.Drift * 1e6}
-	if est.Source == clock.NTP {
+	if measured {
 		out.Clock.OffsetError = float64(est.ErrorAt(now).Microseconds()) / 1000
 	}
 	if s.ntp != nil {
 		out.Clock.Unanswered = s.ntp.Unanswered()
 	}
 	s.mu.Lock()
-	picture, sound := s.picture, s.audio
+	picture := s.picture
+	switch {
+	case s.music != nil:
+		out.Sound = s.music.describe()
+	case s.audio != nil:
+		out.Sound = s.audio.describe()
+	}
 	s.mu.Unlock()
 	if picture != nil {
 		if p := picture.sink.params.Load(); p != nil {
@@ -190,8 +207,7 @@ func (s *streams) describe(out *status.Snapshot) {
 			out.Picture.Copied = m.PixelsCopied.Value()
 		}
 	}
-	if sound != nil {
-		out.Sound = sound.describe()
+	if out.Sound != nil {
 		if db := s.r.Volume(); db >= -30 {
 			out.Sound.Volume = &db
 		}
@@ -200,7 +216,7 @@ func (s *streams) describe(out *status.Snapshot) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.what.Title != "" {
-		at, length := n.progress.Position(44100)
+		at, length := n.position(s.Active())
 		out.NowPlaying = &status.NowPlaying{Title: n.what.Title, Artist: n.what.Artist, Album: n.what.Album, Position: at.Seconds(), Length: length.Seconds()}
 		if n.artwork != nil {
 			out.NowPlaying.Artwork = fmt.Sprint(len(n.artwork))
@@ -209,11 +225,20 @@ func (s *streams) describe(out *status.Snapshot) {
 }
 
 func (a *soundStream) describe() *status.Sound {
-	f, c := a.track.Stream.Format, &a.track.Stream.Counts
+	f, c := a.stream.Format, &a.stream.Counts
 	out := &status.Sound{Codec: f.Codec.String(), SampleRate: f.Rate, Channels: f.Channels,
-		Received: c.Received.Value() - c.Copies.Value(), Lost: c.Lost.Value(), Recovered: c.Recovered.Value(), Concealed: a.track.Concealed.Value() / uint64(f.Frames)}
-	if a.sound != nil {
-		out.Drift, out.SyncError = a.sound.Correction.Value()*1e6, a.sound.Error.Value()*1000
-	}
+		Received: c.Received.Value() - c.Copies.Value(), Lost: c.Lost.Value(), Late: c.Late.Value(), Requested: c.Requested.Value(), Recovered: c.Recovered.Value(),
+		Concealed: a.track.Concealed.Value() / uint64(f.Frames), Waiting: uint64(a.stream.Waiting())}
+	describePlace(out, a.sound)
 	return out
+}
+
+// describePlace tells how well sound keeps its place; nil is of sound that goes
+// nowhere.
+func describePlace(out *status.Sound, s *playout.Sound) {
+	if s == nil {
+		return
+	}
+	out.Drift, out.SyncError, out.Spread = s.Correction.Value()*1e6, s.Error.Value()*1000, float64(s.Errors.Quantile(0.99).Microseconds())/1000
+	out.Leaps, out.Resampled = s.Leaps.Value(), float64(s.Corrections.Value())/float64(out.SampleRate)
 }

@@ -1,6 +1,6 @@
 // Command aerie-sender plays the phone: it mirrors a moving test pattern or a
-// clip, with sound, to any AirPlay receiver that takes legacy mirroring, or
-// plays sound alone to one that takes classic AirPlay, and prints what it saw. Run "aerie-sender --help" for what it can do.
+// clip, with sound, or plays sound alone, to any AirPlay receiver, and prints
+// what it saw. Run "aerie-sender --help" for what it can do.
 //
 // It is for those who try a receiver without a phone at hand, and for those who
 // debug one: it can lose and reorder sound, turn round, be locked, drift, be
@@ -38,13 +38,14 @@ var version = "devel"
 // flags are those of the command line.
 type flags struct {
 	clip, size, sound, name, device, pin, password, replay string
-	fps, seconds, frames, key                              int
+	fps, seconds, frames, key, ptp                         int
+	soundOnly, forGood, buffered                           bool
 	fast, loop, pair, deaf, noClock, noFeedback, json      bool
 	version                                                bool
 	loss, reorder, ahead, drift                            float64
 	pause, rotate                                          int
 	classic                                                string
-	tcp                                                    bool
+	tcp, remote                                            bool
 	seed                                                   uint64
 }
 
@@ -63,6 +64,7 @@ func (f *flags) add(fs *flag.FlagSet) {
 	fs.IntVar(&f.key, "key", 0, "a key picture every so many frames of the pattern; 0: only the first, as phones do")
 	fs.StringVar(&f.sound, "sound", "", "`CODEC` of the tone: eld (what phones mirror with), alac (what classic senders play), pcm or none")
 	fs.StringVar(&f.classic, "classic", "", "play the tone alone, as a classic sender, with this `ENCRYPTION`: none, rsa or fairplay")
+	fs.BoolVar(&f.remote, "remote", false, "as a classic sender, be open to remote control and print what is asked")
 	fs.BoolVar(&f.tcp, "tcp", false, "as a classic sender, send sound over TCP")
 	fs.IntVar(&f.seconds, "seconds", 0, "end after so many seconds; 0: with Ctrl-C")
 	fs.BoolVar(&f.fast, "fast", false, "send pictures as fast as the receiver takes them, without sound")
@@ -71,6 +73,10 @@ func (f *flags) add(fs *flag.FlagSet) {
 	fs.StringVar(&f.pin, "pin", "", "the PIN that the receiver shows; asked for if empty")
 	fs.StringVar(&f.password, "password", "", "the password of the receiver")
 	fs.BoolVar(&f.pair, "pair", false, "pair even where the receiver does not ask for it")
+	fs.BoolVar(&f.forGood, "pair-for-good", false, "pair by HomeKit in the way that the receiver remembers, not for one connection")
+	fs.BoolVar(&f.buffered, "buffered", false, "send sound ahead of its time, as music players of AirPlay 2 do")
+	fs.IntVar(&f.ptp, "ptp", 319, "UDP `PORT` of the receiver for PTP, the clock of AirPlay 2 groups; 0: NTP")
+	fs.BoolVar(&f.soundOnly, "sound-only", false, "send no picture, as to a loudspeaker")
 	fs.Float64Var(&f.loss, "loss", 0, "lose this `PART` of the packets of sound: 0.02 is 2 %")
 	fs.Float64Var(&f.reorder, "reorder", 0, "let this `PART` of them change places with the next")
 	fs.BoolVar(&f.deaf, "deaf", false, "do not send lost packets again")
@@ -147,11 +153,14 @@ func run(args []string, out io.Writer) error {
 // options turns flags into what the phone takes.
 func (f *flags) options(addr string) (*phone.Options, error) {
 	o := &phone.Options{
-		Address: addr, Name: f.name, Device: f.device, Password: f.password, Pair: f.pair || f.pin != "",
+		Address: addr, Name: f.name, Device: f.device, Password: f.password, Pair: f.pair || f.pin != "", PairForGood: f.forGood, Buffered: f.buffered,
 		Duration: time.Duration(f.seconds) * time.Second, Fast: f.fast, Loss: f.loss, Reorder: f.reorder, Deaf: f.deaf, NoClock: f.noClock, NoFeedback: f.noFeedback,
 		Seed: f.seed, Ahead: time.Duration(f.ahead * float64(time.Second)), Drift: f.drift * 1e-6,
 		PauseEvery: time.Duration(f.pause) * time.Second, RotateEvery: time.Duration(f.rotate) * time.Second,
 		PIN: f.askPIN,
+	}
+	if f.buffered {
+		o.PTPPort = f.ptp
 	}
 	for name, part := range map[string]float64{"loss": f.loss, "reorder": f.reorder} {
 		if !(part >= 0 && part <= 1) { // a NaN is neither
@@ -165,28 +174,46 @@ func (f *flags) options(addr string) (*phone.Options, error) {
 		}
 		o.Classic = &phone.Classic{Encryption: encryption, TCP: f.tcp,
 			Playing: message.NowPlaying{Title: "Test tone", Artist: "Aerie", Album: "Seconds and beeps", Length: 3 * time.Minute}}
+		if f.remote {
+			o.Classic.Told = func(command string) { fmt.Fprintf(os.Stderr, "asked for %q\n", command) }
+		}
 		return o, f.tone(o, "alac")
 	}
+	if f.soundOnly {
+		f.fast = false
+		return o, f.tone(o, "alac")
+	}
+	if err := f.picture(o); err != nil {
+		return nil, err
+	}
+	if f.buffered {
+		return o, f.tone(o, "alac")
+	}
+	return o, f.tone(o, "eld")
+}
+
+// picture adds the clip or the pattern.
+func (f *flags) picture(o *phone.Options) error {
 	if f.clip != "" {
 		c, err := phone.OpenClip(f.clip, f.fps)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		c.Loop = f.loop
 		o.Picture = c
-	} else {
-		var width, height int
-		if _, err := fmt.Sscanf(f.size, "%dx%d", &width, &height); err != nil {
-			return nil, fmt.Errorf("%q is not a size such as 1920x1080", f.size)
-		}
-		p, err := phone.NewPattern(pattern.Config{Width: width, Height: height, FPS: f.fps})
-		if err != nil {
-			return nil, err
-		}
-		p.Frames, p.KeyEvery = uint32(f.frames), uint32(f.key)
-		o.Picture = p
+		return nil
 	}
-	return o, f.tone(o, "eld")
+	var width, height int
+	if _, err := fmt.Sscanf(f.size, "%dx%d", &width, &height); err != nil {
+		return fmt.Errorf("%q is not a size such as 1920x1080", f.size)
+	}
+	p, err := phone.NewPattern(pattern.Config{Width: width, Height: height, FPS: f.fps})
+	if err != nil {
+		return err
+	}
+	p.Frames, p.KeyEvery = uint32(f.frames), uint32(f.key)
+	o.Picture = p
+	return nil
 }
 
 // tone adds the sound, in its usual coding if none was asked for.

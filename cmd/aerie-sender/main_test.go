@@ -132,3 +132,24 @@ func TestResolve(t *testing.T) {
 		}
 	}
 }
+
+// The flags of a classic sender.
+func TestClassicFlags(t *testing.T) {
+	for name, encryption := range map[string]phone.Encryption{"none": phone.Clear, "rsa": phone.RSA, "fairplay": phone.FairPlay} {
+		o, err := options(t, "--classic", name, "--tcp", "--remote")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Classic == nil || o.Classic.Encryption != encryption || !o.Classic.TCP || o.Classic.Told == nil || o.Classic.Playing.Title == "" || o.Picture != nil || o.Sound.Format().Codec != audio.ALAC {
+			t.Errorf("%s: %+v", name, o.Classic)
+		}
+	}
+	if o, err := options(t, "--classic", "none", "--sound", "pcm"); err != nil || o.Classic.TCP || o.Sound.Format().Codec != audio.PCM {
+		t.Errorf("PCM: %+v, %v", o, err)
+	}
+	for _, args := range [][]string{{"--classic", "dsa"}, {"--classic", "rsa", "--sound", "mp3"}} {
+		if o, err := options(t, args...); err == nil {
+			t.Errorf("%v: %+v", args, o)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,7 +12,9 @@ import (
 	"aerie/cmd/aerie-sender/phone"
 	"aerie/receiver/audio"
 	"aerie/receiver/config"
+	"aerie/receiver/message"
 	"aerie/receiver/pattern/sound"
+	"aerie/receiver/rtsp"
 )
 
 // play plays to the receiver as a classic sender.
@@ -95,4 +98,36 @@ func TestClassicLoss(t *testing.T) {
 		t.Fatalf("%d beeps", len(beeps))
 	}
 	sameSamples(t, pcm, int64(math.Round(beeps[0].Sample)))
+}
+
+// Classic senders that vanish in mid-stream, or never connect to the port they
+// asked for: nothing is held back, and the next one is served.
+func TestClassicLeaksNothing(t *testing.T) {
+	g := newRig(t, nil)
+	g.play(phone.Options{Classic: &phone.Classic{}, Sound: tone(t, audio.ALAC), Duration: 200 * time.Millisecond})
+	before := count(t)
+	sdp := (&message.Announce{Name: "x", Stream: message.StreamSetup{CompressionType: 2, SamplesPerFrame: 352}}).Encode()
+	for i := range 20 {
+		nc, err := net.Dial("tcp", g.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := rtsp.NewConn(nc, rtsp.DefaultLimits, rtsp.DefaultTimeouts)
+		ask := func(method, field, value string, body []byte) {
+			t.Helper()
+			q := rtsp.Request{Method: method, Target: "rtsp://127.0.0.1/1", Proto: rtsp.RTSP, Body: body, Header: rtsp.Header{{Name: "CSeq", Value: "1"}, {Name: field, Value: value}}}
+			var p rtsp.Response
+			if err := c.WriteRequest(&q); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.ReadResponse(&p); err != nil || p.Status != 200 {
+				t.Fatalf("%s: %d, %v", method, p.Status, err)
+			}
+		}
+		ask("ANNOUNCE", "Content-Type", "application/sdp", sdp)
+		ask("SETUP", "Transport", []string{"RTP/AVP/TCP;unicast", "RTP/AVP/UDP;control_port=9;timing_port=9"}[i%2], nil)
+		nc.Close()
+	}
+	g.play(phone.Options{Classic: &phone.Classic{TCP: true}, Sound: tone(t, audio.ALAC), Duration: 200 * time.Millisecond})
+	before.settle(t)
 }

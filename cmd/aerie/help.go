@@ -8,8 +8,8 @@ import (
 	"aerie/receiver/config"
 )
 
-const about = `Aerie receives what iPhones, iPads and Macs mirror by AirPlay: the picture on a
-display, in a web page or in a file, with its sound.`
+const about = `Aerie receives what iPhones, iPads, Macs and music players send by AirPlay: the
+picture on a display, in a web page or in a file, and sound with it or alone.`
 
 // help prints the commands, or one of them with its flags.
 func help(args []string, out io.Writer) error {

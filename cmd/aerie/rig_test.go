@@ -69,7 +69,7 @@ func startRig(t testing.TB, change func(*config.Config), measure bool) *rig {
 	t.Helper()
 	c := config.Default()
 	c.Name, c.State = "Test", t.TempDir()
-	c.Network.Port, c.Network.Discovery, c.Network.HTTP = 0, false, ""
+	c.Network.Port, c.Network.PTPPort, c.Network.Discovery, c.Network.HTTP = 0, 0, false, ""
 	c.Video.Output, c.Audio.Output = "none", "none"
 	if change != nil {
 		change(c)

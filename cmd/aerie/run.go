@@ -60,7 +60,11 @@ func banner(out io.Writer, r *receiver.Receiver) {
 	row("Picture", in.Picture)
 	row("Sound", in.Sound)
 	row("Page", in.Page)
-	fmt.Fprintf(out, "\nOn an iPhone or iPad open Control Centre, tap Screen Mirroring and choose %q;\non a Mac, Screen Mirroring in the menu bar. Ctrl-C ends it.\n\n", in.Name)
+	how := "On an iPhone or iPad open Control Centre, tap Screen Mirroring and choose %q;\non a Mac, Screen Mirroring in the menu bar."
+	if in.Loudspeaker {
+		how = "On an iPhone or iPad tap AirPlay where music is playing and choose %q;\non a Mac, Sound in the menu bar."
+	}
+	fmt.Fprintf(out, "\n"+how+" Ctrl-C ends it.\n\n", in.Name)
 }
 
 // since is how long something took, for people.

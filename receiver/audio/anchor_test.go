@@ -103,6 +103,13 @@ func TestAnchorBeginsAnew(t *testing.T) {
 	if a, _ := s.Anchor(); a.Frame != 44100 || a.At != clock.Remote(7*time.Second) {
 		t.Errorf("%+v", a)
 	}
+	// After a flush the next packet counts, though it does not say so.
+	s.Sync(Sync{RTP: 88200, At: clock.Remote(8 * time.Second), Newest: 88200 + 77175})
+	s.Flush(0, 0, false)
+	s.Sync(Sync{RTP: 132300, At: clock.Remote(20 * time.Second), Newest: 132300 + 77175})
+	if a, _ := s.Anchor(); a.Frame != 132300 || a.At != clock.Remote(20*time.Second) {
+		t.Errorf("after a flush: %+v", a)
+	}
 }
 
 // A sender that leaves part of the latency to the receiver gets it.

@@ -1,6 +1,7 @@
-// Package audio receives realtime sound: stream type 96 over UDP, and that of
-// classic senders, which may come over TCP (Pipe); encrypted by AES-CBC per
-// packet or not at all (reference sections 8, 11, 14).
+// Package audio receives sound: in realtime, stream type 96 over UDP and that
+// of classic senders, which may come over TCP (Pipe), and buffered, stream
+// type 103 (Buffered). It is encrypted by AES-CBC per packet, in AirPlay 2 by
+// ChaCha20-Poly1305, or not at all (reference sections 8, 11, 14, 15).
 //
 // A Stream takes packets from the network, drops copies, decrypts, puts them
 // in order, asks for lost ones again, and keeps the sync packets that say
@@ -15,8 +16,10 @@
 // copies, wrap-around and loss against a simple list; zero allocations),
 // stream_test.go (a sender over loopback with loss, reordering and answered or
 // ignored resend requests), pipe_test.go (a sender over TCP), anchor_test.go
-// (senders whose sync packets tremble, drift and leap), conceal_test.go (no click above -40 dBFS), and
-// fuzz targets for the ports and the connection.
+// (senders whose sync packets tremble, drift and leap), seal_test.go (what is
+// done to sealed packets), buffered_test.go (buffered sound, its flushes and
+// changes of format), conceal_test.go (no click above -40 dBFS), and fuzz
+// targets for the ports and the connections.
 package audio
 
 import "fmt"

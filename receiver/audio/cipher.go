@@ -8,11 +8,13 @@ import (
 
 // Cipher decrypts payloads in place. A nil *Cipher leaves them alone.
 //
-// It is AES-128-CBC with the initial vector started anew for every packet;
-// what does not fill a block stays in the clear (reference section 11).
+// In sessions keyed by FairPlay it is AES-128-CBC with the initial vector
+// started anew for every packet; what does not fill a block stays in the clear
+// (reference section 11). In AirPlay 2 it is ChaCha20-Poly1305, see NewSealed.
 type Cipher struct {
 	block cipher.Block
 	iv    [aes.BlockSize]byte
+	seal  *seal
 }
 
 // NewCipher makes a cipher from the session's key and initial vector.
@@ -24,10 +26,10 @@ func NewCipher(key, iv [16]byte) *Cipher {
 	return &Cipher{block: block, iv: iv}
 }
 
-// Decrypt decrypts a payload in place. The block mode of package cipher would
+// Decrypt decrypts the payload of a FairPlay session in place. The block mode of package cipher would
 // need an allocation per packet to start anew.
 func (c *Cipher) Decrypt(payload []byte) {
-	if c == nil {
+	if c == nil || c.seal != nil {
 		return
 	}
 	const n = aes.BlockSize

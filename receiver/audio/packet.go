@@ -13,6 +13,7 @@ const (
 	typeSync        = 0x54
 	typeResend      = 0x55
 	typeResendReply = 0x56
+	typeSyncPTP     = 0x57
 )
 
 const (
@@ -29,6 +30,8 @@ type Data struct {
 	RTP     uint32 // time stamp: the number of the first frame
 	Marker  bool   // first after a flush
 	Payload []byte
+
+	sealed [8]byte // the part of the header that a cipher may authenticate
 }
 
 // ParseData parses a packet of the data port.
@@ -40,6 +43,7 @@ func ParseData(b []byte) (d Data, ok bool) {
 	d.Seq = binary.BigEndian.Uint16(b[2:])
 	d.RTP = binary.BigEndian.Uint32(b[4:])
 	d.Payload = b[headerSize:]
+	d.sealed = [8]byte(b[4:])
 	return d, true
 }
 
@@ -72,17 +76,43 @@ type Sync struct {
 	RTP     uint32       // this frame is heard
 	At      clock.Remote // at this instant of the sender's clock
 	Newest  uint32       // the frame that is sent about now
+	PTP     bool         // the instant is one of a clock of the group
+	Clock   uint64       // its identity then
 }
 
 const (
-	syncSize = 20
+	syncSize    = 20
+	syncPTPSize = 28
 	// The fourth byte tells the kinds of sync packets apart.
 	strictSync  = 4
 	relaxedSync = 7
+	// In AirPlay 2 a frame is heard so many frames after the one that the
+	// packet names (reference section 15.5).
+	syncPTPLead = 11035
 )
 
-// ParseSync parses a sync packet of the control port.
+// parseSyncPTP parses the sync packet of sessions with PTP.
+func parseSyncPTP(b []byte) (s Sync, ok bool) {
+	if len(b) < syncPTPSize || b[0]&0xc0 != 0x80 || b[1]&0x7f != typeSyncPTP {
+		return s, false
+	}
+	be := binary.BigEndian
+	at := be.Uint64(b[8:])
+	if at > maxSyncTime {
+		return s, false
+	}
+	return Sync{First: b[0]&0x10 != 0, RTP: be.Uint32(b[4:]) - syncPTPLead, At: clock.Remote(at), Newest: be.Uint32(b[16:]),
+		PTP: true, Clock: be.Uint64(b[20:])}, true
+}
+
+// maxSyncTime bounds an instant to what a Remote holds with room to reckon.
+const maxSyncTime = 1 << 62
+
+// ParseSync parses a sync packet of the control port, of either kind.
 func ParseSync(b []byte) (s Sync, ok bool) {
+	if s, ok = parseSyncPTP(b); ok {
+		return s, true
+	}
 	if len(b) < syncSize || b[0]&0xc0 != 0x80 || b[1]&0x7f != typeSync {
 		return s, false
 	}
@@ -99,6 +129,13 @@ func (s *Sync) AppendTo(b []byte) []byte {
 	first := byte(0x80)
 	if s.First {
 		first |= 0x10
+	}
+	if s.PTP {
+		b = append(b, first, 0x80|typeSyncPTP, 0, 6)
+		b = binary.BigEndian.AppendUint32(b, s.RTP+syncPTPLead)
+		b = binary.BigEndian.AppendUint64(b, uint64(s.At))
+		b = binary.BigEndian.AppendUint32(b, s.Newest)
+		return binary.BigEndian.AppendUint64(b, s.Clock)
 	}
 	kind := byte(strictSync)
 	if s.Relaxed {

@@ -33,8 +33,9 @@ type Pipe struct {
 	Arrived func(heard clock.Remote, at clock.Time)
 
 	active atomic.Int64
-	seq    uint16 // of the next packet without a number of its own, and
-	rtp    uint32 // its first frame
+	timer  *time.Timer // of wait
+	seq    uint16      // of the next packet without a number of its own, and
+	rtp    uint32      // its first frame
 }
 
 const (
@@ -99,6 +100,8 @@ func (p *Pipe) accept() (net.Conn, error) {
 // read takes packets until there are no more.
 func (p *Pipe) read(ctx context.Context, r io.Reader) error {
 	buf := make([]byte, headerSize+p.Stream.Format.MaxPayload())
+	p.timer = time.NewTimer(0)
+	defer p.timer.Stop()
 	for {
 		b, err := readInterleaved(r, buf)
 		if err != nil {
@@ -117,8 +120,8 @@ func (p *Pipe) read(ctx context.Context, r io.Reader) error {
 
 // readInterleaved reads one packet into buf.
 func readInterleaved(r io.Reader, buf []byte) ([]byte, error) {
-	var head [interleavedSize]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
+	head := buf[:interleavedSize]
+	if _, err := io.ReadFull(r, head); err != nil {
 		return nil, err
 	}
 	size := int(binary.BigEndian.Uint16(head[2:]))
@@ -149,12 +152,11 @@ func (p *Pipe) wait(ctx context.Context, heard clock.Remote) bool {
 	if ahead <= 0 {
 		return true
 	}
-	t := time.NewTimer(ahead)
-	defer t.Stop()
+	p.timer.Reset(ahead)
 	select {
 	case <-ctx.Done():
 		return false
-	case <-t.C:
+	case <-p.timer.C:
 		return true
 	}
 }

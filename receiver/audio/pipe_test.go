@@ -159,6 +159,31 @@ func TestPipeHostile(t *testing.T) {
 	}
 }
 
+func TestPipeAllocatesNothing(t *testing.T) {
+	cipher := NewCipher([16]byte{1}, [16]byte{2})
+	now := clock.Time(time.Hour)
+	p := &Pipe{Stream: NewStream(classic, cipher), Clock: &clock.Sender{}, Now: func() clock.Time { return now }, Delay: time.Second, timer: time.NewTimer(0)}
+	d := Data{Payload: make([]byte, 4096*4+7)}
+	buf, wire := make([]byte, headerSize+classic.MaxPayload()), make([]byte, 0, 20000)
+	r := bytes.NewReader(nil)
+	n := testing.AllocsPerRun(100, func() {
+		d.Seq, d.RTP = d.Seq+1, d.RTP+4096
+		now = now.Add(4096 * time.Second / 44100)
+		wire = append(wire[:0], '$', 0, 0x40, 0x13)
+		wire = d.AppendTo(wire)
+		r.Reset(wire)
+		b, err := readInterleaved(r, buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packet, _ := p.parse(b)
+		p.wait(t.Context(), p.put(packet)-clock.Remote(time.Second))
+	})
+	if n != 0 {
+		t.Errorf("%v allocations a packet", n)
+	}
+}
+
 func FuzzInterleaved(f *testing.F) {
 	d := Data{Seq: 5, RTP: 6, Payload: []byte{1, 2, 3}}
 	f.Add(interleaved(d.AppendTo(nil)))

@@ -101,8 +101,10 @@ func (p *Ports) put(d Data) {
 
 func (p *Ports) control(b []byte) {
 	if s, ok := ParseSync(b); ok {
-		// It is sent at the instant it tells.
-		p.Clock.Arrived(s.At, p.Now())
+		if !s.PTP {
+			// It is sent at the instant it tells.
+			p.Clock.Arrived(s.At, p.Now())
+		}
 		p.Stream.Sync(s)
 		return
 	}

@@ -20,6 +20,7 @@ type Counts struct {
 	Recovered metric.Counter // came after that
 	Lost      metric.Counter // never came in time
 	Malformed metric.Counter // no packet of any kind
+	Refused   metric.Counter // did not verify, or were another packet before
 	Strangers metric.Counter // from another address than the sender's
 }
 

@@ -66,7 +66,7 @@ func TestOrder(t *testing.T) {
 		var frames []int64
 		lost, lostBetween := 0, 0
 		for i, d := range wire {
-			s.Put(Data{d.Seq, d.RTP, d.Marker, bytes.Clone(d.Payload)}, 0, 0)
+			s.Put(Data{Seq: d.Seq, RTP: d.RTP, Marker: d.Marker, Payload: bytes.Clone(d.Payload)}, 0, 0)
 			// The reader is 30 packets behind, as one that waits for sound to
 			// be due.
 			for i > 60 && distance(s.q.next, s.q.end) > 30 {

@@ -37,6 +37,7 @@ const (
 	Empty   State = iota // nothing is there
 	Ready                // a packet
 	Missing              // this one is not, later ones are
+	Changed              // the next packet is of another format
 )
 
 // resend timing: a packet is asked for as soon as it is clear that it did not
@@ -66,9 +67,10 @@ type Stream struct {
 	anchor   Anchor
 	anchored bool
 	syncs    anchorFilter
-	rtp      uint32 // the last RTP time stamp seen, and
-	frame    int64  // the frame it stands for
-	counting bool
+	timeline Timeline // of anchors by PTP
+	clock    uint64   // whose time the anchor is, where on is set
+	on       bool
+	counter  frameCounter
 	floor    int64 // frames before this one were flushed
 	requests uint16
 }
@@ -80,15 +82,9 @@ func NewStream(f Format, cipher *Cipher) *Stream {
 	return s
 }
 
-// unwrap continues an RTP time stamp beyond 32 bits.
-func (s *Stream) unwrap(rtp uint32) int64 {
-	if !s.counting {
-		s.counting, s.rtp, s.frame = true, rtp, int64(rtp)
-	}
-	f := s.frame + int64(int32(rtp-s.rtp))
-	s.rtp, s.frame = rtp, f
-	return f
-}
+// SetTimeline tells what the clocks of anchors by PTP are; it is called before
+// the first packet.
+func (s *Stream) SetTimeline(t Timeline) { s.timeline = t }
 
 // Put takes a packet from the network, which is decrypted in place. Before
 // the first sync packet, the arrival of the first packet stands for one: its
@@ -97,7 +93,11 @@ func (s *Stream) unwrap(rtp uint32) int64 {
 func (s *Stream) Put(d Data, at clock.Remote, delay time.Duration) (heard clock.Remote, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	frame := s.unwrap(d.RTP)
+	if !s.cipher.verify(&d) {
+		s.Counts.Refused.Inc()
+		return 0, false
+	}
+	frame := s.counter.next(d.RTP)
 	if !s.anchored {
 		s.anchored = true
 		s.anchor = Anchor{Frame: frame, At: at.Add(delay)}
@@ -110,7 +110,11 @@ func (s *Stream) Put(d Data, at clock.Remote, delay time.Duration) (heard clock.
 		d.Payload = nil
 	}
 	fresh = s.q.put(d.Seq, d.RTP, d.Payload)
-	return s.anchor.Heard(frame, s.Format.Rate), fresh
+	a, ok := s.placed()
+	if !ok {
+		return at, false // nothing is known of that clock yet
+	}
+	return a.Heard(frame, s.Format.Rate), fresh
 }
 
 // Sync takes a sync packet.
@@ -118,7 +122,11 @@ func (s *Stream) Sync(p Sync) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.anchored = true
-	a := Anchor{Frame: s.unwrap(p.RTP), At: p.At, Lead: int(int32(p.Newest - p.RTP))}
+	a := Anchor{Frame: s.counter.next(p.RTP), At: p.At, Lead: int(int32(p.Newest - p.RTP))}
+	if s.on, s.clock = p.PTP, p.Clock; p.PTP {
+		s.anchor = a // the clock is measured, and has no tremble of its own
+		return
+	}
 	if s.Classic && p.Relaxed {
 		a.At = a.At.Add(relaxedLatency(a.Lead))
 	}
@@ -143,7 +151,28 @@ func relaxedLatency(lead int) time.Duration {
 func (s *Stream) Anchor() (a Anchor, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.anchor, s.anchored
+	return s.placed()
+}
+
+// placed returns the anchor, on the local clock where it is on a time line.
+func (s *Stream) placed() (a Anchor, ok bool) {
+	a = s.anchor
+	if !s.on {
+		return a, s.anchored
+	}
+	if s.timeline == nil {
+		return a, false
+	}
+	local, ok := s.timeline.Local(s.clock, a.At)
+	a.At = clock.Remote(local)
+	return a, ok
+}
+
+// Waiting returns how many packets are here, or expected, before their turn.
+func (s *Stream) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return distance(s.q.next, s.q.end)
 }
 
 // Postpone makes a frame that came too late the one that is heard at the
@@ -152,7 +181,7 @@ func (s *Stream) Postpone(rtp uint32, at clock.Remote) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.anchored = true
-	s.anchor = Anchor{Frame: s.unwrap(rtp), At: at}
+	s.anchor = Anchor{Frame: s.counter.next(rtp), At: at}
 }
 
 // Next copies the next packet in its turn into buf, which holds
@@ -168,7 +197,7 @@ func (s *Stream) Next(buf []byte) (Packet, State) {
 			}
 			return Packet{Epoch: s.epoch}, Empty
 		}
-		p := Packet{Frame: s.frame + int64(int32(slot.rtp-s.rtp)), Epoch: s.epoch, Silent: slot.size == 0}
+		p := Packet{Frame: s.counter.peek(slot.rtp), Epoch: s.epoch, Silent: slot.size == 0}
 		p.Payload = buf[:copy(buf, slot.data[:slot.size])]
 		s.q.drop()
 		if p.Frame+int64(s.Format.Frames) > s.floor {
@@ -187,15 +216,21 @@ func (s *Stream) Skip() {
 	}
 }
 
+// Upcoming returns the format, which does not change, and Accept is of no use:
+// they are for streams where it does.
+func (s *Stream) Upcoming() Format { return s.Format }
+func (s *Stream) Accept()          {}
+
 // Flush drops what waits: everything before the given packet, or everything
 // if given is false. The decoder starts anew.
 func (s *Stream) Flush(seq uint16, rtp uint32, given bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.epoch++
+	s.syncs = anchorFilter{} // what comes next has a place of its own
 	if given {
 		s.q.flush(seq)
-		s.floor = s.unwrap(rtp)
+		s.floor = s.counter.next(rtp)
 		return
 	}
 	s.q.started = false

@@ -32,7 +32,7 @@ func rampPacket(n int) Data {
 
 func rampTrack() (*Track, *counter) {
 	c := &counter{frames: 352}
-	return NewTrack(NewStream(Format{ALAC, 44100, 2, 16, 352}, nil), c), c
+	return NewTrack(NewStream(alac, nil), alac, c), c
 }
 
 func expectRamp(t *testing.T, pcm []float32, from int64) {
@@ -47,7 +47,7 @@ func expectRamp(t *testing.T, pcm []float32, from int64) {
 func TestTrackReadsByFrame(t *testing.T) {
 	tr, _ := rampTrack()
 	for n := 10; n < 60; n++ {
-		tr.Stream.Put(rampPacket(n), 0, 0)
+		tr.feed.(*Stream).Put(rampPacket(n), 0, 0)
 	}
 	pcm := make([]float32, 2*300)
 	// Before the first packet there is silence.
@@ -72,7 +72,7 @@ func TestTrackConcealsAndGoesOn(t *testing.T) {
 	tr, _ := rampTrack()
 	for n := range 20 {
 		if n != 5 && n != 6 {
-			tr.Stream.Put(rampPacket(n), 0, 0)
+			tr.feed.(*Stream).Put(rampPacket(n), 0, 0)
 		}
 	}
 	pcm := make([]float32, 2*352)
@@ -83,11 +83,11 @@ func TestTrackConcealsAndGoesOn(t *testing.T) {
 		t.Errorf("%d frames made up", tr.Concealed.Value())
 	}
 	// The second lost packet comes at the last moment.
-	tr.Stream.Put(rampPacket(6), 0, 0)
+	tr.feed.(*Stream).Put(rampPacket(6), 0, 0)
 	tr.Read(7*352-10, pcm)
 	expectRamp(t, pcm, 7*352-10)
-	if tr.Concealed.Value() != 352 || tr.Stream.Counts.Lost.Value() != 1 {
-		t.Errorf("%d frames made up, %d packets lost", tr.Concealed.Value(), tr.Stream.Counts.Lost.Value())
+	if tr.Concealed.Value() != 352 || tr.feed.(*Stream).Counts.Lost.Value() != 1 {
+		t.Errorf("%d frames made up, %d packets lost", tr.Concealed.Value(), tr.feed.(*Stream).Counts.Lost.Value())
 	}
 }
 
@@ -95,14 +95,14 @@ func TestTrackConcealsAndGoesOn(t *testing.T) {
 // packet that comes in the middle of its time is heard from there.
 func TestTrackUnderrun(t *testing.T) {
 	tr, _ := rampTrack()
-	tr.Stream.Put(rampPacket(0), 0, 0)
+	tr.feed.(*Stream).Put(rampPacket(0), 0, 0)
 	pcm := make([]float32, 2*452)
 	tr.Read(0, pcm)
 	expectRamp(t, pcm[:704], 0)
 	if tr.Concealed.Value() != 100 {
 		t.Errorf("%d frames made up", tr.Concealed.Value())
 	}
-	tr.Stream.Put(rampPacket(1), 0, 0)
+	tr.feed.(*Stream).Put(rampPacket(1), 0, 0)
 	tr.Read(452+300, pcm[:100])
 	// Blended with the concealment for 5 ms, pure behind that.
 	tr.Read(452+230, pcm[:40])
@@ -112,13 +112,13 @@ func TestTrackUnderrun(t *testing.T) {
 func TestTrackFlushAndLeaps(t *testing.T) {
 	tr, dec := rampTrack()
 	for n := range 10 {
-		tr.Stream.Put(rampPacket(n), 0, 0)
+		tr.feed.(*Stream).Put(rampPacket(n), 0, 0)
 	}
 	pcm := make([]float32, 200)
 	tr.Read(0, pcm)
-	tr.Stream.Flush(200, 200*352, true)
+	tr.feed.(*Stream).Flush(200, 200*352, true)
 	for n := 200; n < 210; n++ {
-		tr.Stream.Put(rampPacket(n), 0, 0)
+		tr.feed.(*Stream).Put(rampPacket(n), 0, 0)
 	}
 	tr.Read(200*352, pcm)
 	expectRamp(t, pcm, 200*352)
@@ -128,7 +128,7 @@ func TestTrackFlushAndLeaps(t *testing.T) {
 	// The time stamps leap by an hour without a flush.
 	d := rampPacket(3600 * 125)
 	d.Seq = 210
-	tr.Stream.Put(d, 0, 0)
+	tr.feed.(*Stream).Put(d, 0, 0)
 	tr.Read(3600*125*352, pcm)
 	expectRamp(t, pcm, 3600*125*352)
 	// The reader leaps back: what is gone is silence, and nothing hangs.
@@ -147,7 +147,7 @@ func TestTrackBrokenPackets(t *testing.T) {
 		if n%2 == 1 {
 			d.Payload = []byte("hostile!")
 		}
-		tr.Stream.Put(d, 0, 0)
+		tr.feed.(*Stream).Put(d, 0, 0)
 	}
 	pcm := make([]float32, 2*6*352)
 	tr.Read(0, pcm)
@@ -169,7 +169,7 @@ func TestTrackDoesNotAllocate(t *testing.T) {
 	if allocs := testing.AllocsPerRun(500, func() {
 		binary.BigEndian.PutUint32(payload, uint32(n*352))
 		if n%20 != 7 {
-			tr.Stream.Put(Data{Seq: uint16(n), RTP: uint32(n * 352), Payload: payload}, 0, 0)
+			tr.feed.(*Stream).Put(Data{Seq: uint16(n), RTP: uint32(n * 352), Payload: payload}, 0, 0)
 		}
 		tr.Read(int64(n-2)*352, pcm)
 		n++

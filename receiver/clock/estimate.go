@@ -9,9 +9,10 @@ const (
 	None    Source = iota // nothing yet
 	Arrival               // when packets arrived: true but for their unknown travel time
 	NTP                   // the sender answered, with an error bound
+	PTP                   // the clock of a group, see package ptp
 )
 
-func (s Source) String() string { return [...]string{"none", "arrival", "ntp"}[s] }
+func (s Source) String() string { return [...]string{"none", "arrival", "ntp", "ptp"}[s] }
 
 // Estimate maps a sender's clock to the local one around an instant.
 type Estimate struct {

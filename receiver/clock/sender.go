@@ -40,6 +40,14 @@ func (s *Sender) Arrived(r Remote, t Time) {
 	}
 }
 
+// Set replaces the estimate by one that was made elsewhere, of another kind of
+// clock.
+func (s *Sender) Set(e Estimate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.est = e
+}
+
 // Estimate returns the present estimate; its Source is None before the first
 // answer or packet.
 func (s *Sender) Estimate() Estimate {

@@ -20,12 +20,14 @@ import (
 
 // Config is what the receiver is told. Default has the defaults.
 type Config struct {
-	Name  string `toml:"name"`
-	State string `toml:"state"`
+	Name     string `toml:"name"`
+	Identity string `toml:"identity"`
+	State    string `toml:"state"`
 
 	Network struct {
 		Port       int    `toml:"port"`
 		MediaPorts int    `toml:"media_ports"`
+		PTPPort    int    `toml:"ptp_port"`
 		Interface  string `toml:"interface"`
 		HTTP       string `toml:"http"`
 		Discovery  bool   `toml:"discovery"`
@@ -61,6 +63,13 @@ type Config struct {
 		Initial int    `toml:"initial_volume"`
 	} `toml:"audio"`
 
+	MQTT struct {
+		Broker   string `toml:"broker"`
+		User     string `toml:"user"`
+		Password string `toml:"password"`
+		Topic    string `toml:"topic"`
+	} `toml:"mqtt"`
+
 	Log struct {
 		Level  string `toml:"level"`
 		Record string `toml:"record"`
@@ -70,7 +79,9 @@ type Config struct {
 // Default returns the defaults.
 func Default() *Config {
 	c := &Config{}
+	c.Identity = "mirror"
 	c.Network.Port = 7000
+	c.Network.PTPPort = 319
 	c.Network.HTTP = "127.0.0.1:7080"
 	c.Network.Discovery = true
 	c.Access.PIN = "off"
@@ -81,6 +92,7 @@ func Default() *Config {
 	c.Audio.Output = "auto"
 	c.Audio.Curve = "flat"
 	c.Audio.Initial = -15
+	c.MQTT.Topic = "aerie"
 	c.Log.Level = "info"
 	return c
 }
@@ -98,13 +110,15 @@ type Setting struct {
 
 // Settings returns the table, bound to c.
 func (c *Config) Settings() []Setting {
-	n, a, v, s, l := &c.Network, &c.Access, &c.Video, &c.Audio, &c.Log
+	n, a, v, s, m, l := &c.Network, &c.Access, &c.Video, &c.Audio, &c.MQTT, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
+		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
 
 		{"network.port", "port", "N", "TCP port of the receiver. 0: any free one.", &n.Port, func() error { return within(n.Port, 0, 65535) }},
-		{"network.media_ports", "media-ports", "N", "First of three ports for picture, sound and clock (TCP N and N+1, UDP N to N+2), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
+		{"network.media_ports", "media-ports", "N", "First of three ports for picture, sound, clock and events (TCP and UDP, N to N+2), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
+		{"network.ptp_port", "", "N", "First of the two UDP ports for the clock of AirPlay 2 groups, where the identity has them. Senders expect 319, which needs CAP_NET_BIND_SERVICE. 0: none, and with it no buffered sound; senders are told to use NTP.", &n.PTPPort, func() error { return within(n.PTPPort, 0, 65534) }},
 		{"network.interface", "interface", "IFACE", "Announce and accept on this network interface only. Empty: all.", &n.Interface, nil},
 		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
 		{"network.discovery", "discovery", "", "Announce the receiver by multicast DNS.", &n.Discovery, nil},
@@ -132,6 +146,11 @@ func (c *Config) Settings() []Setting {
 		{"audio.offset", "audio-offset", "MS", "Play the sound earlier (negative) or later by so many milliseconds, for a display that delays one of the two.", &s.Offset, func() error { return within(s.Offset, -1000, 1000) }},
 		{"audio.volume_curve", "", "flat|taper", "flat: the slider's decibels as they are. taper: half the slider is half as loud.", &s.Curve, func() error { return oneOf(s.Curve, "flat", "taper") }},
 		{"audio.initial_volume", "", "DB", "Volume that senders are told at first, from -30 to 0.", &s.Initial, func() error { return within(s.Initial, -30, 0) }},
+
+		{"mqtt.broker", "mqtt", "HOST:PORT", "Publish what is playing to this MQTT broker, without encryption. Empty: nowhere.", &m.Broker, func() error { return checkAddr(m.Broker) }},
+		{"mqtt.user", "", "NAME", "Name by which the broker knows the receiver. Empty: none.", &m.User, nil},
+		{"mqtt.password", "", "TEXT", "Password that goes with it.", &m.Password, nil},
+		{"mqtt.topic", "", "TOPIC", "What the topics begin with.", &m.Topic, func() error { return checkTopic(m.Topic) }},
 
 		{"log.level", "log", "debug|info|warn|error", "How much is logged.", &l.Level, func() error { return oneOf(l.Level, "debug", "info", "warn", "error") }},
 		{"log.record", "record", "FILE", "Write the conversation with senders to this file, without secrets and without picture and sound, for a report about a new device.", &l.Record, nil},
@@ -192,6 +211,15 @@ func checkAddr(s string) error {
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("port %q is not a number up to 65535", port)
+	}
+	return nil
+}
+
+// checkTopic holds a topic to what may be published to (MQTT 3.1.1 section
+// 4.7).
+func checkTopic(s string) error {
+	if s == "" || len(s) > 128 || strings.HasPrefix(s, "$") || strings.HasSuffix(s, "/") || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == '+' || r == '#' }) {
+		return fmt.Errorf("%q is not the beginning of a topic such as house/tv", s)
 	}
 	return nil
 }

@@ -139,6 +139,8 @@ func TestMistakesAreNamedByLine(t *testing.T) {
 		{"[network]\nhttp = \"8080\"", 2, "network.http"},
 		{"[network]\nhttp = \":port\"", 2, "network.http"},
 		{"[log]\nlevel = \"loud\"", 2, "log.level"},
+		{"[mqtt]\nbroker = \"house\"", 2, "mqtt.broker"},
+		{"[mqtt]\ntopic = \"house/#\"", 2, "mqtt.topic"},
 		{"name = \"a\"\nname = \"b\"", 0, "name"},
 		{"network.port = 99999", 1, "network.port"},
 		{"name = \"\x01\"", 1, ""},

@@ -35,6 +35,13 @@ func (r *reader) fail(key string, v any, want string) {
 	}
 }
 
+// adopt takes over what was wrong in a dictionary below.
+func (r *reader) adopt(below *reader) {
+	if r.err == nil {
+		r.err = below.err
+	}
+}
+
 func (r *reader) str(key string) string {
 	v, ok := r.get(key)
 	s, is := v.(string)
@@ -43,6 +50,17 @@ func (r *reader) str(key string) string {
 	}
 	// The library's strings share memory with the whole list.
 	return strings.Clone(s)
+}
+
+// uuid returns a string that is fit for a TXT record; "" stands for one that is
+// longer than any UUID or has other characters.
+func (r *reader) uuid(key string) string {
+	const longest = 40
+	s := r.str(key)
+	if len(s) > longest || strings.Trim(s, "0123456789abcdefABCDEF-") != "" {
+		return ""
+	}
+	return s
 }
 
 func (r *reader) data(key string) []byte {
@@ -82,12 +100,17 @@ func (r *reader) bits(key string) (v uint64, ok bool) {
 
 // integer returns an integer between low and high.
 func (r *reader) integer(key string, low, high int) int {
+	return int(r.wide(key, int64(low), int64(high)))
+}
+
+// wide is integer for what an int of 32 bits may not hold.
+func (r *reader) wide(key string, low, high int64) int64 {
 	v, ok := r.bits(key)
 	if !ok {
 		return 0
 	}
-	if n := int64(v); n >= int64(low) && n <= int64(high) {
-		return int(n)
+	if n := int64(v); n >= low && n <= high {
+		return n
 	}
 	if r.err == nil {
 		r.err = plistError("%q is %d, not between %d and %d", key, int64(v), low, high)

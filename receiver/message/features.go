@@ -11,6 +11,7 @@ type Features uint64
 const (
 	FeaturePhoto            Features = 1 << 1
 	FeatureScreenMirroring  Features = 1 << 7
+	FeatureScreenRotate     Features = 1 << 8
 	FeatureAudio            Features = 1 << 9
 	FeatureAudioRedundant   Features = 1 << 11
 	FeatureFairPlay         Features = 1 << 14
@@ -23,7 +24,15 @@ const (
 	FeatureAudioAACELD      Features = 1 << 21
 	FeatureAudioUnencrypted Features = 1 << 22
 	FeatureLegacyPairing    Features = 1 << 27
+	FeatureOnePort          Features = 1 << 30 // _raop is on the port of _airplay
+	FeatureEncryptedControl Features = 1 << 38
+	FeatureBufferedAudio    Features = 1 << 40
+	FeaturePTP              Features = 1 << 41
 	FeatureScreenMultiCodec Features = 1 << 42
+	FeatureNTP              Features = 1 << 45
+	FeatureHomeKitPairing   Features = 1 << 46
+	FeaturePeers            Features = 1 << 47
+	FeatureTransientPairing Features = 1 << 48
 )
 
 // mirrorFeatures is the set that the most used receiver of mirrored screens
@@ -33,19 +42,49 @@ const (
 // the set stays as it is tried.
 const mirrorFeatures Features = 0x527FFEE6
 
-// MirrorFeatures returns the features of a receiver of mirrored screens:
-// with legacy pairing if senders must prove who they are, with HEVC if the
-// picture path takes it.
-func MirrorFeatures(pairing, hevc bool) Features {
-	f := mirrorFeatures
-	if pairing {
+// airplay2Features is the set of a loudspeaker of AirPlay 2, with transient
+// pairing and with the classic metadata (set b), without what depends on
+// Abilities.
+const airplay2Features = FeatureAudio | FeatureAudioRedundant | FeatureFairPlay | FeatureArtwork | FeatureProgress | FeatureText |
+	FeatureAudioPCM | FeatureAudioALAC | FeatureAudioAACLC | FeatureAudioUnencrypted | FeatureOnePort |
+	FeatureEncryptedControl | FeatureHomeKitPairing | FeatureTransientPairing
+
+// bothFeatures adds the picture (set d): the clock of mirroring is NTP.
+const bothFeatures = airplay2Features | FeatureScreenMirroring | FeatureScreenRotate | FeatureAudioAACELD | FeatureNTP
+
+// Abilities is what build, settings and machine can do.
+type Abilities struct {
+	Secured  bool // senders must prove who they are: legacy ones by legacy pairing
+	HEVC     bool // the picture path takes it
+	Buffered bool // buffered sound
+	PTP      bool // clocks by PTP
+}
+
+// Features returns the features of a receiver of that identity.
+func (i Identity) Features(a Abilities) Features {
+	f := map[Identity]Features{Mirror: mirrorFeatures, AirPlay2: airplay2Features, Both: bothFeatures}[i]
+	if a.Secured && i != AirPlay2 {
 		f |= FeatureLegacyPairing
 	}
-	if hevc {
+	if a.HEVC && i != AirPlay2 {
 		f |= FeatureScreenMultiCodec
+	}
+	if i == Mirror {
+		return f
+	}
+	switch {
+	case a.PTP && a.Buffered:
+		f |= FeaturePTP | FeaturePeers | FeatureBufferedAudio
+	case a.PTP:
+		f |= FeaturePTP | FeaturePeers
+	default:
+		f |= FeatureNTP
 	}
 	return f
 }
+
+// HomeKit tells whether senders pair by HomeKit.
+func (f Features) HomeKit() bool { return f&(FeatureHomeKitPairing|FeatureTransientPairing) != 0 }
 
 // String returns the form of the TXT records: the low half first.
 func (f Features) String() string {

@@ -15,6 +15,10 @@ func PairingIdentity(deviceID string) string { return uuid(deviceID + "AirPlay2-
 // DisplayIdentity derives the UUID of the display in /info likewise.
 func DisplayIdentity(deviceID string) string { return uuid(deviceID + "display") }
 
+// SystemIdentity derives the UUID of the system that the receiver is a part of
+// ("psi") likewise.
+func SystemIdentity(deviceID string) string { return uuid(deviceID + "system") }
+
 func uuid(text string) string {
 	h := sha256.Sum256([]byte(text))
 	h[6] = h[6]&0x0f | 0x40

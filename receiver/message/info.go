@@ -1,95 +1,5 @@
 package message
 
-import (
-	"encoding/hex"
-	"fmt"
-	"strconv"
-)
-
-// Capabilities is what this receiver is and can do.
-type Capabilities struct {
-	DeviceID  string // "AA:BB:CC:DD:EE:FF"; its form decides the RAOP instance
-	Name      string // as senders list it
-	Model     string // decides the icon and some of what senders try
-	Version   string // AirPlay version ("220.68"); decides much of what they try
-	PairingID string // pi, a UUID
-	PublicKey [32]byte
-	Features  Features
-	Status    Status
-	Password  bool // pw: a password or PIN is asked for
-	Display   Display
-	Volume    float64 // initialVolume, dB from -30 to 0, -144 for mute
-}
-
-// Display is the picture asked of the sender, which scales its screen to fit
-// and never upscales it.
-type Display struct {
-	Width, Height int
-	MaxFPS        int
-	UUID          string
-	Overscanned   bool
-}
-
-// The identity that mirroring senders are tried with.
-const (
-	MirrorModel   = "AppleTV3,2"
-	MirrorVersion = "220.68"
-)
-
-// infoStatus is set in /info beside the status of the TXT records: 0x40 is
-// there in the receivers whose answers are known, 0x4 is the audio cable
-// (reference section 21).
-const infoStatus Status = 0x44
-
-// KeyHex returns the public key as the TXT records have it.
-func (c *Capabilities) KeyHex() string { return hex.EncodeToString(c.PublicKey[:]) }
-
-// AirPlayInstance is the name of the _airplay._tcp instance.
-func (c *Capabilities) AirPlayInstance() string { return c.Name }
-
-// RAOPInstance is the name of the _raop._tcp instance.
-func (c *Capabilities) RAOPInstance() string { return hexID(c.DeviceID) + "@" + c.Name }
-
-// AirPlayTXT returns the records of _airplay._tcp (reference section 1.1).
-func (c *Capabilities) AirPlayTXT() []string {
-	return []string{
-		"deviceid=" + c.DeviceID,
-		"features=" + c.Features.String(),
-		"pw=" + strconv.FormatBool(c.Password),
-		"flags=" + c.Status.String(),
-		"model=" + c.Model,
-		"pk=" + c.KeyHex(),
-		"pi=" + c.PairingID,
-		"srcvers=" + c.Version,
-		"vv=2",
-	}
-}
-
-// RAOPTXT returns the records of _raop._tcp (reference section 1.2).
-func (c *Capabilities) RAOPTXT() []string {
-	return []string{
-		"txtvers=1",
-		"ch=2",
-		"cn=0,1,2,3",
-		"et=0,1,3,5",
-		"md=0,1,2",
-		"da=true",
-		"sr=44100",
-		"ss=16",
-		"sv=false",
-		"tp=TCP,UDP",
-		"vn=65537",
-		"vs=" + c.Version,
-		"am=" + c.Model,
-		"ft=" + c.Features.String(),
-		"sf=" + c.Status.String(),
-		"pw=" + strconv.FormatBool(c.Password),
-		"pk=" + c.KeyHex(),
-		"vv=2",
-		"rhd=5.6.0.0",
-	}
-}
-
 // Info returns the body of the answer to GET /info: the whole dictionary, and
 // with it the raw TXT records that the request names ("txtAirPlay",
 // "txtRAOP"). Some receivers answer such a request with the records alone;
@@ -107,43 +17,51 @@ func (c *Capabilities) Info(qualifiers []string) []byte {
 	return encodePlist(d)
 }
 
+// whole is the dictionary. What a known list of keys calls by another name than
+// senders do stands there under both (reference section 0).
 func (c *Capabilities) whole() dict {
-	return dict{
-		"deviceID":                 c.DeviceID,
-		"macAddress":               c.DeviceID,
-		"name":                     c.Name,
-		"model":                    c.Model,
-		"sourceVersion":            c.Version,
+	d := dict{
+		"deviceID": c.DeviceID, "deviceid": c.DeviceID,
+		"macAddress":    c.DeviceID,
+		"name":          c.Name,
+		"model":         c.Model,
+		"manufacturer":  Manufacturer,
+		"sourceVersion": c.Version, "srcvers": c.Version,
+		"protocolVersion": protocolVersion, "protovers": protocolVersion,
 		"pi":                       c.PairingID,
 		"pk":                       c.PublicKey[:],
 		"features":                 uint64(c.Features),
+		"featuresEx":               c.Features.Ex(),
 		"statusFlags":              uint64(c.Status | infoStatus),
 		"vv":                       2,
 		"keepAliveLowPower":        1,
 		"keepAliveSendStatsAsBody": true,
 		"initialVolume":            c.Volume,
-		"audioFormats":             audioFormats(),
-		"audioLatencies":           audioLatencies(),
-		"displays":                 []any{c.Display.dict()},
+		"volumeControlType":        volumeAbsolute,
+		"audioFormats":             c.audioFormats(),
+		"audioLatencies":           c.audioLatencies(),
+		"supportsPTP":              c.Features&FeaturePTP != 0,
+		"isGroupLeader":            c.Group.Leader,
 	}
+	d.setString("firmwareRevision", c.Firmware)
+	d.setString("fv", c.Firmware)
+	d.setString("gid", c.Group.ID)
+	d.setString("groupUUID", c.Group.ID)
+	d.setBool("groupContainsGroupLeader", c.Group.ContainsLeader)
+	d.setInt("ptpClockID", int64(c.ClockID))
+	if c.Features&FeatureScreenMirroring != 0 {
+		d["displays"] = []any{c.Display.dict()}
+	}
+	if c.homekit() {
+		d["psi"] = SystemIdentity(c.DeviceID)
+		d["supportedFormats"] = c.supportedFormats()
+	}
+	return d
 }
 
-// anyAudioFormat is bits 2 to 25 of reference section 8.4.
-const anyAudioFormat = 0x3fffffc
-
-func audioFormats() (out []any) {
-	for _, t := range []int{100, 101} {
-		out = append(out, dict{"type": t, "audioInputFormats": anyAudioFormat, "audioOutputFormats": anyAudioFormat})
-	}
-	return out
-}
-
-func audioLatencies() (out []any) {
-	for _, t := range []int{100, 101} {
-		out = append(out, dict{"type": t, "audioType": "default", "inputLatencyMicros": 0, "outputLatencyMicros": 0})
-	}
-	return out
-}
+// volumeAbsolute says that volumes are set in dB, as at an Apple TV 4
+// (reference section 4).
+const volumeAbsolute = 3
 
 func (p *Display) dict() dict {
 	return dict{
@@ -160,6 +78,34 @@ func (p *Display) dict() dict {
 		"rotation":       false,
 		"features":       14,
 	}
+}
+
+// UpdateInfo returns the body of the event that tells a connected sender that
+// the receiver has changed (reference section 5.6).
+func (c *Capabilities) UpdateInfo() []byte {
+	value := c.whole()
+	value["txtAirPlay"] = rawTXT(c.AirPlayTXT())
+	return encodePlist(dict{"type": eventUpdateInfo, "value": map[string]any(value)})
+}
+
+const eventUpdateInfo = "updateInfo"
+
+// ParseUpdateInfo parses that body, for software senders; ok is false for
+// another event.
+func ParseUpdateInfo(body []byte) (in *Info, ok bool, err error) {
+	d, err := decodePlist(body)
+	if err != nil {
+		return nil, false, err
+	}
+	if kind, _ := d["type"].(string); kind != eventUpdateInfo {
+		return nil, false, nil
+	}
+	value, is := d["value"].(map[string]any)
+	if !is {
+		return nil, false, plistError("an event without a dictionary")
+	}
+	in, err = parseInfo(dict(value))
+	return in, err == nil, err
 }
 
 // rawTXT joins records as they stand in the DNS: each behind its length.
@@ -199,6 +145,7 @@ type Info struct {
 	Status                                    Status
 	Volume                                    float64
 	Width, Height, MaxFPS                     int
+	GroupID                                   string
 	TXTAirPlay                                []byte
 }
 
@@ -208,6 +155,10 @@ func ParseInfo(body []byte) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseInfo(d)
+}
+
+func parseInfo(d dict) (*Info, error) {
 	r := newReader(d)
 	features, _ := r.bits("features")
 	status, _ := r.bits("statusFlags")
@@ -220,6 +171,7 @@ func ParseInfo(body []byte) (*Info, error) {
 		PublicKey:  r.data("pk"),
 		Features:   Features(features),
 		Status:     Status(status),
+		GroupID:    r.str("gid"),
 		TXTAirPlay: r.data("txtAirPlay"),
 	}
 	if v, ok := r.d["initialVolume"].(float64); ok {
@@ -232,9 +184,4 @@ func ParseInfo(body []byte) (*Info, error) {
 		in.MaxFPS = dr.integer("maxFPS", 0, 1000)
 	}
 	return in, r.err
-}
-
-// String is for log lines.
-func (c *Capabilities) String() string {
-	return fmt.Sprintf("%s (%s, %s/%s, features %s, status %s)", c.Name, c.DeviceID, c.Model, c.Version, c.Features, c.Status)
 }

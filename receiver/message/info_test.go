@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -15,9 +16,14 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func testCapabilities(pairing, hevc bool) *Capabilities {
+	return testIdentity(Mirror, Abilities{Secured: pairing, HEVC: hevc})
+}
+
+func testIdentity(i Identity, a Abilities) *Capabilities {
+	pairing := a.Secured
 	c := &Capabilities{
-		DeviceID: "AA:BB:CC:DD:EE:FF", Name: "Living Room", Model: MirrorModel, Version: MirrorVersion,
-		PairingID: PairingIdentity("AA:BB:CC:DD:EE:FF"), Features: MirrorFeatures(pairing, hevc), Status: StatusAudioCable,
+		Identity: i, DeviceID: "AA:BB:CC:DD:EE:FF", Name: "Living Room", Model: i.Model(), Version: i.Version(), Firmware: "1.0", Latency: 100_000,
+		PairingID: PairingIdentity("AA:BB:CC:DD:EE:FF"), Features: i.Features(a), Status: StatusAudioCable,
 		Display: Display{Width: 1920, Height: 1080, MaxFPS: 60, UUID: DisplayIdentity("AA:BB:CC:DD:EE:FF")}, Volume: -15,
 	}
 	for i := range c.PublicKey {
@@ -30,10 +36,15 @@ func testCapabilities(pairing, hevc bool) *Capabilities {
 	return c
 }
 
-// The three identities as senders see them: TXT records and /info.
+// The identities as senders see them: TXT records and /info.
 func TestGoldenIdentities(t *testing.T) {
+	grouped := testIdentity(AirPlay2, Abilities{Buffered: true, PTP: true})
+	grouped.Group = Group{ID: "11111111-2222-4333-8444-555555555555", ContainsLeader: true}
+	grouped.ClockID = 0x0102030405060708
 	for name, c := range map[string]*Capabilities{
 		"mirror": testCapabilities(false, false), "mirror-pin": testCapabilities(true, false), "mirror-hevc": testCapabilities(false, true),
+		"airplay2": testIdentity(AirPlay2, Abilities{}), "airplay2-ptp": grouped,
+		"both": testIdentity(Both, Abilities{}), "both-all": testIdentity(Both, Abilities{Secured: true, HEVC: true, Buffered: true, PTP: true}),
 	} {
 		var b bytes.Buffer
 		for _, r := range slices.Concat([]string{"_airplay._tcp " + c.AirPlayInstance()}, c.AirPlayTXT(), []string{"", "_raop._tcp " + c.RAOPInstance()}, c.RAOPTXT()) {
@@ -130,10 +141,73 @@ func TestIdentityIsDeterministic(t *testing.T) {
 }
 
 func TestFeatureText(t *testing.T) {
-	if got := MirrorFeatures(false, false).String(); got != "0x527FFEE6,0x0" {
-		t.Errorf("default features %s", got)
+	for _, c := range []struct {
+		identity  Identity
+		abilities Abilities
+		want      string
+	}{
+		{Mirror, Abilities{}, "0x527FFEE6,0x0"},
+		{Mirror, Abilities{Secured: true, HEVC: true}, "0x5A7FFEE6,0x400"},
+		{Mirror, Abilities{PTP: true, Buffered: true}, "0x527FFEE6,0x0"},
+		{AirPlay2, Abilities{Secured: true, HEVC: true}, "0x405FCA00,0x16040"},
+		// The default set of the most used receiver of AirPlay 2 sound.
+		{AirPlay2, Abilities{PTP: true, Buffered: true}, "0x405FCA00,0x1C340"},
+		{Both, Abilities{PTP: true, Buffered: true, HEVC: true, Secured: true}, "0x487FCB80,0x1E740"},
+	} {
+		if got := c.identity.Features(c.abilities).String(); got != c.want {
+			t.Errorf("%s with %+v: %s, want %s", c.identity, c.abilities, got, c.want)
+		}
 	}
-	if got := MirrorFeatures(true, true).String(); got != "0x5A7FFEE6,0x400" {
-		t.Errorf("features with pairing and HEVC %s", got)
+}
+
+// The event that tells senders of a change says what a GET /info would.
+func TestUpdateInfo(t *testing.T) {
+	c := testIdentity(Both, Abilities{})
+	in, ok, err := ParseUpdateInfo(c.UpdateInfo())
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	want, err := ParseInfo(c.Info([]string{"txtAirPlay"}))
+	if err != nil || !reflect.DeepEqual(in, want) {
+		t.Errorf("%+v, want %+v, %v", in, want, err)
+	}
+	if _, ok, err := ParseUpdateInfo(Encode(map[string]any{"type": "other"})); ok || err != nil {
+		t.Errorf("another event: %v, %v", ok, err)
+	}
+	if _, _, err := ParseUpdateInfo(Encode(map[string]any{"type": "updateInfo", "value": 1})); err == nil {
+		t.Error("an event without a value")
+	}
+}
+
+// The TXT records fit into what multicast DNS carries.
+func TestTXTSize(t *testing.T) {
+	for _, i := range []Identity{Mirror, AirPlay2, Both} {
+		c := testIdentity(i, Abilities{Secured: true, HEVC: true, Buffered: true, PTP: true})
+		for _, txt := range [][]string{c.AirPlayTXT(), c.RAOPTXT()} {
+			if n := len(rawTXT(txt)); n > 1300 || slices.ContainsFunc(txt, func(r string) bool { return len(r) > 255 }) {
+				t.Errorf("%s: %d bytes", i, n)
+			}
+		}
+	}
+}
+
+func TestDisplayWithin(t *testing.T) {
+	limit := Display{Width: 1920, Height: 1080, MaxFPS: 60, UUID: "u"}
+	for _, c := range []struct{ width, height, fps, wantWidth, wantHeight, wantFPS int }{
+		{1920, 1080, 60, 1920, 1080, 60},
+		{3840, 2160, 60, 1920, 1080, 60},
+		{3840, 2160, 30, 1920, 1080, 30},
+		{1280, 720, 50, 1280, 720, 50},
+		{1280, 1024, 75, 1280, 1024, 60},
+		{1600, 1200, 60, 1440, 1080, 60},
+		{2560, 1080, 144, 1920, 810, 60},
+		{1080, 1920, 60, 606, 1080, 60},
+		{1366, 768, 0, 1366, 768, 60},
+		{0, 0, 0, 1920, 1080, 60},
+	} {
+		got := limit.Within(c.width, c.height, c.fps)
+		if got.Width != c.wantWidth || got.Height != c.wantHeight || got.MaxFPS != c.wantFPS || got.UUID != "u" {
+			t.Errorf("%dx%d at %d: %+v", c.width, c.height, c.fps, got)
+		}
 	}
 }

@@ -43,6 +43,9 @@ type SessionSetup struct {
 	OSName, OSVersion, OSBuild     string
 	SourceVersion, SessionUUID     string
 	ScreenMirroring, RemoteControl bool // what the session is for, if told
+	Group                          Group
+	Peer                           *TimingPeer  // the sender, in PTP
+	Peers                          []TimingPeer // the others
 }
 
 // StreamSetup opens one stream of a session.
@@ -119,10 +122,24 @@ func parseSession(r *reader) SessionSetup {
 		SessionUUID:     r.str("sessionUUID"),
 		ScreenMirroring: r.boolean("isScreenMirroringSession"),
 		RemoteControl:   r.boolean("isRemoteControlOnly"),
+		Group:           Group{ID: r.uuid("groupUUID"), ContainsLeader: r.boolean("groupContainsGroupLeader")},
 	}
+	if d, ok := r.d["timingPeerInfo"].(map[string]any); ok {
+		pr := newReader(dict(d))
+		p := parseTimingPeer(pr)
+		s.Peer = &p
+		r.adopt(pr)
+	}
+	list, _ := r.dicts("timingPeerList", maxPeers)
+	for _, d := range list {
+		pr := newReader(d)
+		s.Peers = append(s.Peers, parseTimingPeer(pr))
+		r.adopt(pr)
+	}
+	r.get("timingPeerInfo")
 	// Known to carry nothing for a receiver of one screen and its sound.
 	for _, key := range []string{"statsCollectionEnabled", "diagnosticsAndUsage", "internalBuild",
-		"groupUUID", "groupContainsGroupLeader", "isMultiSelectAirPlay", "senderSupportsRelay"} {
+		"isMultiSelectAirPlay", "senderSupportsRelay"} {
 		r.get(key)
 	}
 	return s
@@ -149,7 +166,7 @@ func parseStream(r *reader) StreamSetup {
 		UsingScreen:     r.boolean("usingScreen"),
 		SharedKey:       r.data("shk"),
 	}
-	for _, key := range []string{"timestampInfo", "supportsDynamicStreamID", "shiv", "disableRetransmits",
+	for _, key := range []string{"timestampInfo", "audioFormatIndex", "clientID", "supportsDynamicStreamID", "shiv", "disableRetransmits",
 		"ccCountSender", "ccCountNonAPSender", "ccCountAPSender", "ioDiscontinuityCount", "primaryPacketDropCount"} {
 		r.get(key)
 	}
@@ -177,6 +194,11 @@ func (s *Setup) Encode() []byte {
 		d.setString("sessionUUID", p.SessionUUID)
 		d.setBool("isScreenMirroringSession", p.ScreenMirroring)
 		d.setBool("isRemoteControlOnly", p.RemoteControl)
+		d.setString("groupUUID", p.Group.ID)
+		d.setBool("groupContainsGroupLeader", p.Group.ContainsLeader)
+		if p.Peer != nil {
+			d["timingPeerInfo"] = map[string]any(p.Peer.dict())
+		}
 	}
 	if s.Streams != nil {
 		streams := make([]any, 0, len(s.Streams))
@@ -214,6 +236,7 @@ func (p *StreamSetup) dict() dict {
 // port is left out, as a reply to a stream SETUP has none.
 type SetupReply struct {
 	EventPort, TimingPort *int
+	Peer                  *TimingPeer // ours, in PTP
 	Streams               []StreamReply
 }
 
@@ -222,6 +245,7 @@ type StreamReply struct {
 	Type        int
 	DataPort    int // TCP or UDP as the type wants
 	ControlPort int // UDP, of realtime audio; 0 is left out
+	BufferSize  int // bytes that buffered audio may be ahead; 0 is left out
 }
 
 // Encode returns the property list of the reply.
@@ -233,11 +257,15 @@ func (p *SetupReply) Encode() []byte {
 	if p.TimingPort != nil {
 		d["timingPort"] = *p.TimingPort
 	}
+	if p.Peer != nil {
+		d["timingPeerInfo"] = map[string]any(p.Peer.dict())
+	}
 	if p.Streams != nil {
 		streams := make([]any, 0, len(p.Streams))
 		for _, s := range p.Streams {
 			sd := dict{"type": s.Type, "dataPort": s.DataPort}
 			sd.setInt("controlPort", int64(s.ControlPort))
+			sd.setInt("audioBufferSize", int64(s.BufferSize))
 			streams = append(streams, sd)
 		}
 		d["streams"] = streams
@@ -259,6 +287,12 @@ func ParseSetupReply(body []byte) (*SetupReply, error) {
 			*port = &v
 		}
 	}
+	if d, ok := r.d["timingPeerInfo"].(map[string]any); ok {
+		pr := newReader(dict(d))
+		peer := parseTimingPeer(pr)
+		p.Peer = &peer
+		r.adopt(pr)
+	}
 	streams, _ := r.dicts("streams", maxStreams)
 	for _, sd := range streams {
 		sr := newReader(sd)
@@ -266,6 +300,7 @@ func ParseSetupReply(body []byte) (*SetupReply, error) {
 			Type:        sr.integer("type", 0, math.MaxInt32),
 			DataPort:    sr.integer("dataPort", 0, 65535),
 			ControlPort: sr.integer("controlPort", 0, 65535),
+			BufferSize:  sr.integer("audioBufferSize", 0, math.MaxInt32),
 		})
 		if sr.err != nil {
 			return nil, sr.err

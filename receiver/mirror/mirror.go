@@ -10,7 +10,8 @@
 //
 // Proof: packet_test.go (captured headers), stream_test.go (whole
 // sessions, split in every way, hostile sizes, pause, rotation; zero
-// allocations), bench_test.go (the cost beside reading and AES-CTR alone),
+// allocations), aead_test.go (pictures with authentication, and what is done to
+// them), bench_test.go (the cost beside reading and AES-CTR alone),
 // and fuzz targets for headers, codec packets and whole connections.
 package mirror
 

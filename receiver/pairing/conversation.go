@@ -26,6 +26,13 @@ type Conversation struct {
 	verified     bool
 	key          keystore.Key // of the verified sender
 	shared       []byte       // its X25519 secret
+
+	homekitSetup  *homekitSetup  // under way
+	homekitVerify *homekitVerify // under way
+	setups        int            // begun here
+	entered       bool           // a transient pair-setup was completed
+	identifier    string         // of the verified sender
+	channel       Secret         // of the encrypted connection
 }
 
 // Setup answers the body of a legacy POST /pair-setup, the sender's Ed25519
@@ -51,7 +58,7 @@ func (c *Conversation) Admit(deviceID, name string) error {
 		return err
 	}
 	a := c.authority
-	if a.config.PIN != PINOff && !c.verified {
+	if a.config.PIN != PINOff && !c.verified && !c.entered {
 		return fmt.Errorf("pairing: %w: sender %q has not been verified", ErrUnauthorized, deviceID)
 	}
 	if err := a.config.Access.check(deviceID); err != nil {
@@ -63,11 +70,13 @@ func (c *Conversation) Admit(deviceID, name string) error {
 	return nil
 }
 
-// Verified tells whether pair-verify was completed on this connection.
+// Verified tells whether pair-verify, of either kind, was completed on this
+// connection.
 func (c *Conversation) Verified() bool { return c.verified }
 
 // Shared returns the X25519 secret (32 bytes) that pair-verify left, which is
-// mixed into the keys of the session (reference section 9.1); nil without it.
+// mixed into the keys of a FairPlay session (reference section 9.1); nil without
+// it, and after pairing by HomeKit.
 func (c *Conversation) Shared() []byte { return c.shared }
 
 // Sender returns the key of the verified sender.

@@ -1,23 +1,26 @@
 // Package pairing decides who may use the receiver: legacy pair-setup and
-// pair-verify, the PIN on the screen, the password, and lists of device IDs
-// (reference sections 5.1 to 5.3).
+// pair-verify, the PIN on the screen, the password, HomeKit pairing, and lists
+// of device IDs (reference sections 5.1 to 5.5).
 //
 // An Authority holds what all connections share: the receiver's identity, the
 // senders it remembers, the PIN that is on the screen, the limits on guesses.
 // Each control connection has a Conversation with it, and where a password is
-// set a Digest. An Initiator and Credentials are the sender's halves of the
-// same exchanges.
+// set a Digest. An Initiator, a HomeKitInitiator and Credentials are the sender's
+// halves of the same exchanges.
 //
 // Messages come and go as bytes or as plain structs: requests, replies and
 // property lists are the business of others, and so is what is done with the
-// secret that pair-verify leaves. Keys and remembered senders are kept by
-// package keystore, the arithmetic of the PIN by package srp.
+// secret that pairing leaves, from which a Secret makes the keys. Long-term keys
+// and remembered senders are kept by package keystore, the arithmetic of the
+// PIN is that of package srp, the encoding of HomeKit that of package tlv8.
 //
 // Proof: verify_test.go and pinexchange_test.go compare messages with recorded
 // ones and go through what must be refused; policy_test.go pairs both halves
 // under every policy; pin_test.go counts guesses on a simulated clock;
-// digest_test.go covers the password. FuzzVerify, FuzzSetupPIN, FuzzCheck,
-// FuzzAuthorization and FuzzInitiator feed hostile bytes.
+// digest_test.go covers the password; homekit_test.go has HomeKit's recorded
+// exchange, both halves under every policy, and what must be refused.
+// FuzzVerify, FuzzSetupPIN, FuzzCheck, FuzzAuthorization, FuzzInitiator,
+// FuzzHomeKit and FuzzHomeKitInitiator feed hostile bytes.
 package pairing
 
 import (
@@ -69,13 +72,17 @@ const ticketLife = time.Minute
 // Config is what an Authority needs. Without PIN nobody is asked for one,
 // without Access nobody is kept out; everything else must be set.
 type Config struct {
-	Store   *keystore.Store
-	PIN     PINPolicy
-	Access  Access
-	Display PINDisplay        // may be nil with PINOff
-	Now     func() clock.Time // for lives and waits
-	Wall    func() time.Time  // for the times at which senders were seen
-	Log     *slog.Logger
+	Store *keystore.Store
+	// Identifier names the receiver in HomeKit pairing: "pi" of the TXT
+	// records.
+	Identifier string
+	Password   *Password // that HomeKit pairing asks for where no PIN is; nil for none
+	PIN        PINPolicy
+	Access     Access
+	Display    PINDisplay        // may be nil with PINOff
+	Now        func() clock.Time // for lives and waits
+	Wall       func() time.Time  // for the times at which senders were seen
+	Log        *slog.Logger
 }
 
 // Authority is what all connections of a receiver share. Its methods may be
@@ -86,6 +93,11 @@ type Authority struct {
 
 	mu      sync.Mutex
 	tickets map[keystore.Key]clock.Time // when they end; PINAlways only
+	guests  map[string]guest            // by identifier
+
+	// arithmetic is held for that of SRP with its long numbers: strangers keep
+	// one core busy and not all.
+	arithmetic sync.Mutex
 
 	newX25519 func() (*ecdh.PrivateKey, error) // replaced by tests that replay recorded exchanges
 }
@@ -96,6 +108,7 @@ func New(c Config) *Authority {
 		config:    c,
 		pins:      pins{display: c.Display, now: c.Now, log: c.Log},
 		tickets:   map[keystore.Key]clock.Time{},
+		guests:    map[string]guest{},
 		newX25519: drawX25519,
 	}
 }
@@ -153,6 +166,11 @@ func (a *Authority) paired(key keystore.Key, user string) {
 		}
 		return
 	}
+	a.issue(key)
+}
+
+// issue gives a sender a ticket for one pair-verify.
+func (a *Authority) issue(key keystore.Key) {
 	now := a.config.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -113,14 +113,7 @@ func (d *Digest) judge(right bool) error {
 	case now < p.notBefore:
 		return fmt.Errorf("pairing: %w: no password is checked for another %v", ErrForbidden, p.notBefore.Sub(now))
 	case !right:
-		p.wrong++
-		if n := p.wrong - freePasswords; n >= 0 {
-			wait := maxPasswordWait
-			if n < 8 { // beyond that the shift leaves the range
-				wait = min(firstPasswordWait<<n, maxPasswordWait)
-			}
-			p.notBefore = now.Add(wait)
-		}
+		p.mistake(now)
 		return fmt.Errorf("pairing: %w: wrong password", ErrPassword)
 	case now >= d.made.Add(nonceLife):
 		d.stale = true
@@ -128,5 +121,34 @@ func (d *Digest) judge(right bool) error {
 	}
 	p.wrong = 0
 	d.passed = true
+	return nil
+}
+
+// mistake counts a wrong guess.
+func (p *Password) mistake(now clock.Time) {
+	p.wrong++
+	if n := p.wrong - freePasswords; n >= 0 {
+		wait := maxPasswordWait
+		if n < 8 { // beyond that the shift leaves the range
+			wait = min(firstPasswordWait<<n, maxPasswordWait)
+		}
+		p.notBefore = now.Add(wait)
+	}
+}
+
+// guess lets a sender of HomeKit pairing prove that it knows the password, on
+// the same account as digests.
+func (p *Password) guess(proves func() bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if now < p.notBefore {
+		return fmt.Errorf("pairing: %w: %w: no password is checked for another %v", ErrForbidden, HomeKitBackoff, p.notBefore.Sub(now))
+	}
+	if !proves() {
+		p.mistake(now)
+		return fmt.Errorf("pairing: %w: %w: wrong password", ErrUnauthorized, HomeKitAuthentication)
+	}
+	p.wrong = 0
 	return nil
 }

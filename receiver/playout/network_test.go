@@ -156,7 +156,7 @@ func (n *network) ask() {
 func (n *network) run(length time.Duration, heard func(pcm []float32, at clock.Time)) {
 	n.rng = rand.New(rand.NewPCG(21, 22))
 	n.stream = audio.NewStream(audio.Format{Codec: audio.PCM, Rate: netRate, Channels: 2, Bits: 16, Frames: netFrames}, nil)
-	n.track = audio.NewTrack(n.stream, n)
+	n.track = audio.NewTrack(n.stream, n.stream.Format, n)
 	n.sound = NewSound(n.track, netRate, netRate, 2)
 	for i := range 3 {
 		n.after(time.Duration(i)*300*time.Millisecond, n.exchange)

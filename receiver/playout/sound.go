@@ -23,12 +23,17 @@ type Source interface {
 // The source's position may be off by up to slack without anything being
 // done, so that with equal clocks samples come out as they went in. Beyond
 // that the sound is resampled by up to maxCorrection until it is right, and
-// beyond leap it jumps there, over a short cross-fade.
+// beyond leap it jumps there, over a short cross-fade. In silence it jumps
+// instead of being resampled: nobody hears that, and what is learned about the
+// sender's clock before the first sound does not bend it.
 type Sound struct {
 	Error       metric.Gauge   // seconds that the sound is late, before correction
 	Correction  metric.Gauge   // by which the sound is played faster, as a ratio
 	Leaps       metric.Counter // jumps
 	Corrections metric.Counter // frames that were resampled on account of an error
+	// Errors is how far off the sound was each time it was asked for, late or
+	// early, before correction.
+	Errors metric.Histogram
 
 	source   Source
 	rate     int // of the source
@@ -38,6 +43,7 @@ type Sound struct {
 	pos        position
 	started    bool
 	correcting bool
+	silent     bool // nothing but silence was made last
 	scratch    []float32
 	fade       []float32
 }
@@ -99,17 +105,21 @@ func (s *Sound) fill(dst []float32, want position, n int) {
 	late := time.Duration(off / float64(s.rate) * 1e9)
 	if !s.started {
 		s.pos, s.started, s.correcting, late = s.whole(want), true, false, 0
+	} else if s.silent && (s.correcting || late > slack || late < -slack) {
+		s.pos, s.correcting, late = s.whole(want), false, 0
 	} else if late > leap || late < -leap {
 		s.jump(dst, want, nominal, n)
 		return
 	}
 	s.Error.Set(late.Seconds())
-	correction := s.correction(off, late, nominal, n)
+	s.Errors.Observe(late.Abs())
+	correction := s.correction(want.minus(s.pos), late, nominal, n)
 	s.Correction.Set(correction)
 	if correction != 0 {
 		s.Corrections.Add(uint64(n))
 	}
 	s.render(dst, s.pos, nominal*(1+correction))
+	s.silent = isSilent(dst)
 	s.pos = s.pos.plus(nominal * (1 + correction) * float64(n))
 	if nominal == 1 && (s.pos.part < 1e-6 || s.pos.part > 1-1e-6) {
 		s.pos = s.whole(s.pos)
@@ -161,6 +171,17 @@ func (s *Sound) jump(dst []float32, want position, nominal float64, n int) {
 		dst[i] = dst[i]*in + s.fade[i]*(1-in)
 	}
 	s.pos = s.pos.plus(nominal * float64(n))
+	s.silent = false
+}
+
+// isSilent tells whether there is no sound at all.
+func isSilent(pcm []float32) bool {
+	for _, v := range pcm {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // render makes output at pos; a plain copy if there is nothing to resample.

@@ -159,6 +159,42 @@ func TestLeap(t *testing.T) {
 	}
 }
 
+// What is learned about the sender's clock before the first sound changes
+// nothing of the sound, and neither does what is learned in a rest.
+func TestSilenceIsNotCorrected(t *testing.T) {
+	const first, rest, second = 44100, 2 * 44100, 3 * 44100 // frames where it begins and ends
+	src := &waveform{rate: 44100, at: func(f float64) float32 {
+		if f < first || f >= rest && f < second {
+			return 0
+		}
+		return float32(math.Mod(f, 1000)+1) / 2000
+	}}
+	s := NewSound(src, 44100, 44100, 2)
+	dst := make([]float32, 2*441)
+	for block := range 400 {
+		// The estimate is off by 30 ms at first, and by 10 ms until the rest.
+		at := clock.Remote(block) * 10e6
+		switch {
+		case block < 50:
+			at = at.Add(30 * time.Millisecond)
+		case block < 250:
+			at = at.Add(10 * time.Millisecond)
+		}
+		s.Fill(dst, at)
+		for i := range 441 {
+			if want := src.at(float64(s.pos.frame - 441 + int64(i))); dst[2*i] != want {
+				t.Fatalf("block %d frame %d is %v, not %v as it went in", block, i, dst[2*i], want)
+			}
+		}
+	}
+	if s.Corrections.Value() != 0 || s.Leaps.Value() != 0 {
+		t.Errorf("%d frames resampled, %d leaps", s.Corrections.Value(), s.Leaps.Value())
+	}
+	if want := int64(400 * 441); s.pos.frame != want {
+		t.Errorf("at frame %d in the end, not %d", s.pos.frame, want)
+	}
+}
+
 func TestNoAnchorIsSilence(t *testing.T) {
 	s := NewSound(&waveform{}, 44100, 44100, 2)
 	dst := []float32{1, 1, 1, 1}

@@ -23,6 +23,7 @@ type Conn struct {
 	*Reader
 	timeouts Timeouts
 	out      []byte
+	records  *records // nil in the clear
 }
 
 // NewConn wraps c.
@@ -72,6 +73,10 @@ func (c *Conn) send(b []byte) error {
 		c.out = b
 	}
 	if err := c.SetWriteDeadline(deadline(c.timeouts.Write)); err != nil {
+		return err
+	}
+	if c.records != nil {
+		_, err := c.records.Write(b)
 		return err
 	}
 	_, err := c.Write(b)

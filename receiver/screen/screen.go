@@ -32,6 +32,8 @@ type State struct {
 	Title   string // of what is playing
 	Artist  string
 	Warning string
+	// Loudspeaker tells that senders are offered sound alone.
+	Loudspeaker bool
 }
 
 var (
@@ -92,6 +94,13 @@ func layout(s State) []line {
 		}
 	case s.Sender != "":
 		lines = []line{name, {"Connected to " + s.Sender, 0.05, false, soft, 0}}
+	case s.Loudspeaker:
+		lines = []line{
+			name,
+			{"Tap AirPlay where music is playing,", 0.045, false, soft, 0.005},
+			{"and choose this name.", 0.045, false, soft, 0.05},
+			{s.Address, 0.035, false, soft, 0},
+		}
 	default:
 		lines = []line{
 			name,

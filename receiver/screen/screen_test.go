@@ -17,6 +17,7 @@ var save = flag.String("save", "", "directory to save the pictures in, to look a
 
 var states = map[string]State{
 	"idle":    {Name: "Living Room", Address: "192.168.1.20"},
+	"speaker": {Name: "Living Room", Address: "192.168.1.20", Loudspeaker: true},
 	"pin":     {Name: "Living Room", PIN: "4711"},
 	"waiting": {Name: "Living Room", Sender: "Ann's iPhone"},
 	"music":   {Name: "Living Room", Sender: "Ann's iPhone", Title: "Für Elise", Artist: "Ludwig van Beethoven"},

@@ -31,9 +31,10 @@ type conn struct {
 	local     netip.Addr
 	handshake *fairplay.Handshake
 	pairing   *pairing.Conversation
-	digest    *pairing.Digest // nil without a password
-	announced *announced      // by a classic sender
-	act       *act            // the session of this connection, if it has one
+	digest    *pairing.Digest        // nil without a password
+	announced *announced             // by a classic sender
+	act       *act                   // the session of this connection, if it has one
+	events    atomic.Pointer[events] // nil before SETUP, and without encryption
 }
 
 func newConn(s *Server, nc net.Conn, id int) *conn {
@@ -94,6 +95,7 @@ func (c *conn) run() (reason string) {
 		if c.pairing.Failed() {
 			return "pairing failed"
 		}
+		c.secure()
 		if p.Header.Get("Connection") == "close" {
 			return "torn down"
 		}
@@ -111,6 +113,9 @@ func (c *conn) send(p *rtsp.Response) error {
 func (c *conn) close(reason string) {
 	if c.act != nil {
 		c.act.end(&c.server.stage, reason)
+	}
+	if e := c.events.Load(); e != nil {
+		e.close()
 	}
 	c.pairing.Close()
 	c.rtsp.Close()

@@ -17,6 +17,9 @@ var handlers = map[string]func(*conn, *rtsp.Request) *rtsp.Response{
 	"POST /pair-verify":    (*conn).pairVerify,
 	"POST /pair-pin-start": (*conn).pinStart,
 	"POST /pair-setup-pin": (*conn).pinSetup,
+	"POST /pair-add":       (*conn).pairManage,
+	"POST /pair-remove":    (*conn).pairManage,
+	"POST /pair-list":      (*conn).pairManage,
 	"POST /fp-setup":       (*conn).fpSetup,
 	"POST /fp-setup2":      (*conn).fpSetup2,
 	"POST /auth-setup":     (*conn).authSetup,
@@ -28,12 +31,18 @@ var handlers = map[string]func(*conn, *rtsp.Request) *rtsp.Response{
 	"TEARDOWN":             (*conn).teardown,
 	"GET_PARAMETER":        (*conn).getParameter,
 	"SET_PARAMETER":        (*conn).setParameter,
-	"POST /feedback":       (*conn).accept,
+	"POST /feedback":       (*conn).feedback,
+	"SETPEERS":             (*conn).setPeers,
+	"SETPEERSX":            (*conn).setPeers,
+	"SETRATEANCHORTIME":    (*conn).setRateAnchor,
+	"SETRATE":              (*conn).accept,
+	"SETMAGICCOOKIE":       (*conn).accept,
+	"FLUSHBUFFERED":        (*conn).flushBuffered,
 	"POST /audioMode":      (*conn).accept,
 	"POST /command":        (*conn).accept,
 }
 
-const public = "ANNOUNCE, SETUP, RECORD, PAUSE, FLUSH, TEARDOWN, OPTIONS, GET_PARAMETER, SET_PARAMETER, POST, GET"
+const public = "ANNOUNCE, SETUP, RECORD, PAUSE, FLUSH, FLUSHBUFFERED, TEARDOWN, OPTIONS, GET_PARAMETER, SET_PARAMETER, POST, GET"
 
 // answer finds the handler of a request. What nobody knows is answered
 // sensibly, logged once and never fatal: new systems ask new things.
@@ -101,11 +110,19 @@ func (c *conn) pairResult(q *rtsp.Request, b []byte, err error) *rtsp.Response {
 }
 
 func (c *conn) pairSetup(q *rtsp.Request) *rtsp.Response {
+	if c.homekit(q, legacySetupSize) {
+		reply, err := c.pairing.HomeKitSetup(q.Body)
+		return c.homekitResult(q, reply, err)
+	}
 	b, err := c.pairing.Setup(q.Body)
 	return c.pairResult(q, b, err)
 }
 
 func (c *conn) pairVerify(q *rtsp.Request) *rtsp.Response {
+	if c.homekit(q, legacyVerifySize) {
+		reply, err := c.pairing.HomeKitVerify(q.Body)
+		return c.homekitResult(q, reply, err)
+	}
 	b, err := c.pairing.Verify(q.Body)
 	return c.pairResult(q, b, err)
 }

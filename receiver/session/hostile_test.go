@@ -104,6 +104,16 @@ func hostile() map[string][]byte {
 		"TEARDOWN not a plist":        request("TEARDOWN rtsp://1/1 RTSP/1.0", plistType, []byte("x")),
 		"TEARDOWN of nothing":         request("TEARDOWN rtsp://1/1 RTSP/1.0", plistType, message.Encode(map[string]any{})),
 		"TEARDOWN odd entries":        after(append(setupWith(map[string]any{"ekey": x.EKey[:], "eiv": make([]byte, 16)}), request("TEARDOWN rtsp://1/1 RTSP/1.0", plistType, message.Encode(map[string]any{"streams": []any{map[string]any{"type": 7}, map[string]any{}}}))...)),
+		"ANNOUNCE without a body":     []byte("ANNOUNCE rtsp://1/1 RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
+		"ANNOUNCE of noise":           request("ANNOUNCE rtsp://1/1 RTSP/1.0", "Content-Type: application/sdp\r\n", bytes.Repeat([]byte{0, 1, 0xff}, 5000)),
+		"ANNOUNCE of a megabyte":      request("ANNOUNCE rtsp://1/1 RTSP/1.0", "", bytes.Repeat([]byte("a=b\n"), 1<<18)),
+		"ANNOUNCE, key of noise":      request("ANNOUNCE rtsp://1/1 RTSP/1.0", "", []byte("m=audio 0 RTP/AVP 96\r\na=rtpmap:96 L16/44100/2\r\na=rsaaeskey:AAAA\r\na=aesiv:AAAAAAAAAAAAAAAAAAAAAA\r\n")),
+		"SETUP without ANNOUNCE":      []byte("SETUP rtsp://1/1 RTSP/1.0\r\nTransport: RTP/AVP/UDP;control_port=1\r\n\r\n"),
+		"SETUP of no transport":       append(announcement(), "SETUP rtsp://1/1 RTSP/1.0\r\nTransport: ;;=;control_port=99999\r\n\r\n"...),
+		"SETUP classic, then plist":   append(append(announcement(), "SETUP rtsp://1/1 RTSP/1.0\r\nTransport: RTP/AVP/UDP\r\n\r\n"...), streams(map[string]any{"type": 96})...),
+		"SETUP classic twice":         append(announcement(), strings.Repeat("SETUP rtsp://1/1 RTSP/1.0\r\nTransport: RTP/AVP/TCP\r\n\r\n", 2)...),
+		"challenge of 3000":           []byte("OPTIONS * RTSP/1.0\r\nApple-Challenge: " + strings.Repeat("A", 3000) + "\r\n\r\n"),
+		"auth-setup of 1 MB":          request("POST /auth-setup RTSP/1.0", "", make([]byte, 1<<20)),
 		"RECORD without a session":    []byte("RECORD rtsp://1/1 RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
 		"FLUSH without a session":     []byte("FLUSH rtsp://1/1 RTSP/1.0\r\nCSeq: 1\r\nRTP-Info: seq=1;rtptime=2\r\n\r\n"),
 		"FLUSH with nonsense":         []byte("FLUSH rtsp://1/1 RTSP/1.0\r\nCSeq: 1\r\nRTP-Info: seq=99999999999;rtptime=x\r\n\r\n"),
@@ -115,6 +125,11 @@ func hostile() map[string][]byte {
 		"artwork of 4 MB":             request("SET_PARAMETER rtsp://1/1 RTSP/1.0", "Content-Type: image/jpeg\r\n", make([]byte, 4<<20)),
 		"info with noise":             request("GET /info RTSP/1.0", plistType, bytes.Repeat([]byte{0xb}, 100)),
 	}
+}
+
+// announcement announces sound.
+func announcement() []byte {
+	return request("ANNOUNCE rtsp://1/1 RTSP/1.0", "CSeq: 1\r\nContent-Type: application/sdp\r\n", lossless().Encode())
 }
 
 // bomb is 10^9 objects in 150 bytes.
@@ -161,7 +176,7 @@ func finish(b, table []byte, size byte, count int) []byte {
 
 // answeredIn is how soon the next sender must be answered; machines that run
 // tests are shared.
-const answeredIn = 3 * 100 * time.Millisecond
+const answeredIn = 10 * 100 * time.Millisecond
 
 func TestHostileRequests(t *testing.T) {
 	r := newRig(t, nil)

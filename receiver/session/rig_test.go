@@ -19,15 +19,16 @@ import (
 
 // media notes what it is asked.
 type media struct {
-	mu     sync.Mutex
-	events []string
-	volume float64
-	fail   error
-	last   Opening
-	open   int
-	now    func() clock.Time
-	active clock.Time
-	slow   time.Duration // to give a decoder back
+	mu      sync.Mutex
+	events  []string
+	volume  float64
+	fail    error
+	last    Opening
+	open    int
+	now     func() clock.Time
+	active  clock.Time
+	slow    time.Duration // to give a decoder back
+	playing int           // stream type
 }
 
 func (m *media) note(format string, args ...any) {
@@ -109,7 +110,7 @@ type rig struct {
 func capabilities() *message.Capabilities {
 	const id = "AA:BB:CC:DD:EE:FF"
 	return &message.Capabilities{DeviceID: id, Name: "Test", Model: message.MirrorModel, Version: message.MirrorVersion,
-		PairingID: message.PairingIdentity(id), Features: message.MirrorFeatures(false, false), Status: message.StatusAudioCable,
+		PairingID: message.PairingIdentity(id), Features: message.Mirror.Features(message.Abilities{}), Status: message.StatusAudioCable,
 		Display: message.Display{Width: 1920, Height: 1080, MaxFPS: 60, UUID: message.DisplayIdentity(id)}, Volume: -15}
 }
 

@@ -31,7 +31,8 @@ type Server struct {
 	Authority    *pairing.Authority
 	Password     func() *pairing.Digest // of a new connection; nil for no password
 	Media        Media
-	Takeover     bool // a second sender takes over instead of being refused
+	Takeover     bool   // a second sender takes over instead of being refused
+	EventPort    uint16 // of the first event channel; 0 is any
 	Now          func() clock.Time
 	Log          *slog.Logger
 	Recorder     Recorder // nil for none

@@ -12,8 +12,9 @@
 // classic_test.go (those of PipeWire and PulseAudio, each kind of key),
 // lifecycle_test.go (second senders, take-over, silence and reconnection on a
 // simulated clock), hostile_test.go (a table of malformed requests, after each
-// of which another sender is served), and a fuzz target for whole
-// conversations.
+// of which another sender is served), homekit_test.go (pairing, encrypted
+// requests and events), features_test.go (that nothing is advertised without a
+// handler), and a fuzz target for whole conversations.
 package session
 
 import (
@@ -22,6 +23,7 @@ import (
 
 	"aerie/receiver/clock"
 	"aerie/receiver/message"
+	"aerie/receiver/pairing"
 )
 
 // Sender is who speaks, as far as it told.
@@ -47,6 +49,11 @@ type Opening struct {
 	// Classic is set for a sender that plays sound alone, the old way
 	// (reference section 14).
 	Classic bool
+	// Secret, of HomeKit pairing, encrypts the streams instead; nil without.
+	Secret pairing.Secret
+	Group  message.Group // that the sender puts the receiver into
+	// PTP tells that instants of the sound are on the clock of the group.
+	PTP bool
 	// TimingPort is the sender's UDP port for NTP, 0 if it answers none.
 	TimingPort int
 	// Ended ends the session from below, with the reason for the log: a
@@ -81,6 +88,7 @@ type Media interface {
 
 // Streams is an open session. Close is called once, and nothing after it.
 type Streams interface {
+	Music
 	// TimingPort is our UDP port for NTP, for the reply to SETUP.
 	TimingPort() int
 	// Mirror opens the stream of the picture, instead of one that is open, and

@@ -30,13 +30,19 @@ func (c *conn) setup(q *rtsp.Request) *rtsp.Response {
 		}
 	}
 	var reply message.SetupReply
+	if m.Session != nil && m.Session.RemoteControl {
+		return c.controlOnly(q, m.Session)
+	}
 	if m.Session != nil {
 		if p := c.openSession(q, m.Session); p != nil {
 			return p
 		}
-		event, timing := 0, 0
-		c.act.with(func(s Streams) { timing = s.TimingPort() })
-		reply.EventPort, reply.TimingPort = &event, &timing
+		event, err := c.openEvents()
+		if err != nil {
+			return c.bad(q, 500, err)
+		}
+		reply.EventPort = &event
+		c.timing(m.Session, &reply)
 	}
 	if m.Session == nil && c.act == nil {
 		return c.bad(q, 455, errors.New("no session was set up"))
@@ -56,10 +62,10 @@ func (c *conn) setup(q *rtsp.Request) *rtsp.Response {
 	return body(rtsp.TypeBinaryPlist, reply.Encode())
 }
 
-// authorise asks for the password, where there is one; a response other than
-// nil is a refusal.
+// authorise asks for the password, where there is one and pairing has not
+// asked for it; a response other than nil is a refusal.
 func (c *conn) authorise(q *rtsp.Request) *rtsp.Response {
-	if c.digest == nil || c.digest.Passed() {
+	if c.digest == nil || c.digest.Passed() || c.pairing.Proved() {
 		return nil
 	}
 	err := c.digest.Check(q.Method, q.Header.Get("Authorization"))
@@ -109,7 +115,7 @@ func (c *conn) begin(q *rtsp.Request, o Opening, busy int) *rtsp.Response {
 	c.rtsp.SetIdle(0)
 	c.server.Sessions.Inc()
 	c.log.Info("session began", "sender", c.sender.Name, "model", c.sender.Model, "os", c.sender.OS, "agent", c.sender.UserAgent,
-		"paired", c.pairing.Verified())
+		"classic", o.Classic, "PTP", o.PTP, "paired", c.pairing.Verified(), "encrypted", c.rtsp.Encrypted())
 	go a.watch(&c.server.stage)
 	c.server.changed()
 	return nil
@@ -160,12 +166,16 @@ func (c *conn) mayReplace(old *act) (reason string, ok bool) {
 
 // opening gathers the keys of a session (reference section 9.1).
 func (c *conn) opening(m *message.SessionSetup) (Opening, error) {
-	o := Opening{Sender: c.sender, Local: c.local, TimingPort: m.TimingPort}
-	if m.TimingProtocol != message.TimingNTP && m.TimingProtocol != "" {
+	o := Opening{Sender: c.sender, Local: c.local, TimingPort: m.TimingPort, Secret: c.pairing.Channel(), Group: m.Group}
+	o.PTP = m.TimingProtocol == message.TimingPTP && o.Secret != nil
+	if m.TimingProtocol != message.TimingNTP && m.TimingProtocol != "" && !o.PTP {
 		if c.server.seen.first("timing " + m.TimingProtocol) {
 			c.log.Info("session: a timing protocol that is not known here", "protocol", cut(m.TimingProtocol))
 		}
 		o.TimingPort = 0
+	}
+	if o.Secret != nil {
+		return o, nil // what FairPlay has to say is not needed
 	}
 	if m.EKey == nil {
 		if m.EIV != nil {
@@ -192,9 +202,19 @@ func (c *conn) openStream(m *message.StreamSetup) (r message.StreamReply, code i
 	open := func(s Streams) {
 		switch m.Type {
 		case message.StreamMirror:
+			if c.server.Capabilities().Features&message.FeatureScreenMirroring == 0 {
+				err = errors.New("a picture was not offered")
+				return
+			}
 			r.DataPort, err = s.Mirror(MirrorRequest{ConnectionID: m.ConnectionID, Latency: time.Duration(m.LatencyMs) * time.Millisecond})
 		case message.StreamAudio:
 			r.DataPort, r.ControlPort, err = s.Audio(AudioRequest{StreamSetup: *m})
+		case message.StreamBufferedAudio:
+			if c.server.Capabilities().Features&message.FeatureBufferedAudio == 0 {
+				err = errors.New("buffered sound was not offered")
+				return
+			}
+			r.DataPort, r.BufferSize, err = s.Buffered(AudioRequest{StreamSetup: *m})
 		default:
 			r.Type = 0
 		}

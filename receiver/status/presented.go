@@ -17,10 +17,18 @@ const maxPresented = 256
 // maxLatency is the longest latency that is believed.
 const maxLatency = 10 * time.Second
 
+// fromPage refuses what does not come from the page.
+func fromPage(w http.ResponseWriter, r *http.Request) bool {
+	if r.Header.Get(pageHeader) != "" {
+		return true
+	}
+	http.Error(w, pageHeader+" is missing: only the page itself may ask for this.", http.StatusForbidden)
+	return false
+}
+
 // presented takes what a page has measured.
 func (s *Server) presented(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get(pageHeader) == "" {
-		http.Error(w, pageHeader+" is missing: only the page itself measures.", http.StatusForbidden)
+	if !fromPage(w, r) {
 		return
 	}
 	var report struct {

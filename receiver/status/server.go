@@ -10,9 +10,10 @@
 //	GET  /artwork     the cover of what is being played
 //	GET  /clock       what time it is here and at the sender
 //	POST /presented   from the page: how late pictures were shown
+//	POST /control     from the page: pause, go on, the next piece, louder
 //
-// Whoever reaches the address sees what is mirrored; nobody can change
-// anything. A page of another site can neither read from it nor, under a name
+// Whoever reaches the address sees what is mirrored, and may press the buttons
+// that the sender offers; nothing else can be changed. A page of another site can neither read from it nor, under a name
 // of its own that it lets point here, be taken for it.
 //
 // The page consists of a few scripts without framework or build step. They
@@ -40,6 +41,7 @@ import (
 	"aerie/receiver/clock"
 	"aerie/receiver/live"
 	"aerie/receiver/metric"
+	"aerie/receiver/remote"
 )
 
 // Options say what the server shows. Only Snapshot is required; what is nil
@@ -59,6 +61,9 @@ type Options struct {
 	// Presented is called with the time from the stamp of a picture of the
 	// test pattern to its presentation on a page.
 	Presented func(latency time.Duration)
+
+	// Control is told what the buttons of the page stand for.
+	Control remote.Control
 
 	// Hosts are names by which the server may be called beside IP addresses,
 	// localhost and names in .local.
@@ -98,6 +103,9 @@ func New(o Options) *Server {
 	}
 	if o.Presented != nil {
 		mux.HandleFunc("POST /presented", s.presented)
+	}
+	if o.Control != nil {
+		mux.HandleFunc("POST /control", s.control)
 	}
 	s.handler = http.MaxBytesHandler(guard(mux, o.Hosts), maxBody)
 	return s

@@ -174,7 +174,7 @@ func TestStatusTellsTheSnapshot(t *testing.T) {
 		t.Errorf("%s", body)
 	}
 	// Programs read the keys by their names, so those stay.
-	for _, key := range []string{"uptime_seconds", "addresses", "reason", "bit_rate", "fps", "drift_ppm", "sync_error_ms", "offset_error_ms", "median_ms", "p99_ms", "buckets"} {
+	for _, key := range []string{"uptime_seconds", "addresses", "reason", "bit_rate", "fps", "drift_ppm", "sync_error_ms", "sync_99_ms", "waiting", "offset_error_ms", "median_ms", "p99_ms", "buckets"} {
 		if !bytes.Contains(body, []byte(`"`+key+`":`)) {
 			t.Errorf("the key %q is gone: %s", key, body)
 		}

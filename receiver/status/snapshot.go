@@ -29,6 +29,8 @@ type Receiver struct {
 	Addresses []string `json:"addresses"` // where it can be reached: host:port
 	Video     Output   `json:"video"`
 	Audio     Output   `json:"audio"`
+	// Loudspeaker tells that senders are offered sound alone.
+	Loudspeaker bool `json:"loudspeaker,omitempty"`
 }
 
 // Output is where picture or sound go.
@@ -44,6 +46,7 @@ type Sender struct {
 	OS      string    `json:"os"`      // "iPhone OS 16.2 (20C65)"
 	Address string    `json:"address"` // of its control connection
 	Since   time.Time `json:"since"`
+	Remote  bool      `json:"remote"` // whether it can be told to pause and the like
 }
 
 // Picture is the mirrored screen.
@@ -71,18 +74,24 @@ type Sound struct {
 
 	Received  uint64 `json:"received"`  // packets
 	Lost      uint64 `json:"lost"`      // packets that never came
+	Late      uint64 `json:"late"`      // packets that came after their turn
+	Requested uint64 `json:"requested"` // packets that were asked for again
 	Recovered uint64 `json:"recovered"` // packets that came when asked for again
 	Concealed uint64 `json:"concealed"` // packets whose time was filled in
+	Waiting   uint64 `json:"waiting"`   // packets that are here before their turn
 
 	Drift     float64  `json:"drift_ppm"`     // by how much the sender's samples are fast against ours
 	SyncError float64  `json:"sync_error_ms"` // sound behind the picture; negative: before it
+	Spread    float64  `json:"sync_99_ms"`    // 99 % of the time sound is nearer to its place than this
+	Leaps     uint64   `json:"leaps"`         // how often it jumped there
+	Resampled float64  `json:"resampled_s"`   // how much of it was played slower or faster to get there
 	Volume    *float64 `json:"volume_db"`     // -30 to 0; null when muted
 }
 
 // Clock is what is known of the sender's clock.
 type Clock struct {
-	Source      string  `json:"source"`          // "ntp", "arrival" or "none"
-	OffsetError float64 `json:"offset_error_ms"` // bound of the error, for source "ntp"
+	Source      string  `json:"source"`          // "ntp", "ptp", "arrival" or "none"
+	OffsetError float64 `json:"offset_error_ms"` // bound of the error, for sources "ntp" and "ptp"
 	Drift       float64 `json:"drift_ppm"`       // by how much the sender's clock is fast
 	Unanswered  uint64  `json:"unanswered"`      // requests
 }

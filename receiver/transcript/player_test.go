@@ -25,8 +25,12 @@ import (
 	"aerie/receiver/session"
 )
 
-// nowhere takes media to nowhere, and tells what for.
-type nowhere struct{ opened func(session.Opening) }
+// nowhere takes media to nowhere, and tells what for. Of AirPlay 2, which is not
+// played back, it has nothing.
+type nowhere struct {
+	session.Music
+	opened func(session.Opening)
+}
 
 func (n nowhere) Open(o session.Opening) (session.Streams, error) { n.opened(o); return n, nil }
 func (nowhere) Volume() float64                                   { return -15 }
@@ -56,10 +60,10 @@ func startReceiver(t *testing.T, change func(*session.Server)) *receiver {
 	s := &session.Server{
 		Capabilities: func() *message.Capabilities {
 			return &message.Capabilities{DeviceID: "AA:BB:CC:DD:EE:FF", Name: "Test", Model: message.MirrorModel, Version: message.MirrorVersion,
-				Features: message.MirrorFeatures(false, false), Display: message.Display{Width: 1920, Height: 1080, MaxFPS: 60}}
+				Features: message.Mirror.Features(message.Abilities{}), Display: message.Display{Width: 1920, Height: 1080, MaxFPS: 60}}
 		},
 		Authority: pairing.New(pairing.Config{Store: keystore.Volatile(nil), PIN: pairing.PINOff, Now: clock.Now, Wall: time.Now, Log: log}),
-		Media:     nowhere{func(session.Opening) {}}, Now: clock.Now, Log: log, Limits: rtsp.DefaultLimits, Timeouts: rtsp.DefaultTimeouts,
+		Media:     nowhere{opened: func(session.Opening) {}}, Now: clock.Now, Log: log, Limits: rtsp.DefaultLimits, Timeouts: rtsp.DefaultTimeouts,
 	}
 	change(s)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -154,7 +158,7 @@ func sorted(file []byte) []string {
 func TestPlayerHasAKeyOfItsOwn(t *testing.T) {
 	for _, x := range replay.All()[:4] {
 		var key [16]byte
-		p := startReceiver(t, func(s *session.Server) { s.Media = nowhere{func(o session.Opening) { key = o.Key }} }).player()
+		p := startReceiver(t, func(s *session.Server) { s.Media = nowhere{opened: func(o session.Opening) { key = o.Key }} }).player()
 		step := func(m []byte) Entry {
 			return Entry{Kind: Request, Method: "POST", Target: "/fp-setup", Proto: rtsp.RTSP, Body: &Body{Size: len(m), Head: hex.EncodeToString(m[:headBytes])}}
 		}

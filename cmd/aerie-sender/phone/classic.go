@@ -31,6 +31,10 @@ type Classic struct {
 	// Playing and Artwork (a JPEG) are told to the receiver, if there are any.
 	Playing message.NowPlaying
 	Artwork []byte
+	// Told is called with each command of a remote control, by its name in
+	// DACP; nil lets nobody control the sender. While it is set the sender
+	// announces itself on the network.
+	Told func(command string)
 }
 
 // Encryption is how a classic sender wraps the key of its sound.
@@ -64,7 +68,13 @@ func (p *Phone) play(ctx context.Context) error {
 		return err
 	}
 	defer c.close()
+	stop, err := p.obey()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	p.control = c
+	defer p.closePorts()
 	c.agent = "iTunes/12.13 (Aerie)"
 	a := p.newSound(clock.Now())
 	a.lead, a.relaxed, a.copies = classicLead, true, 1
@@ -80,7 +90,6 @@ func (p *Phone) play(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	defer p.timing.Close()
 	p.report.Connect = clock.Now().Sub(began)
 	if err := p.playUntil(ctx, a); err != nil {
 		return err

@@ -3,7 +3,6 @@ package phone
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha512"
 	"errors"
@@ -75,8 +74,8 @@ func (c *control) try(method, target, contentType string, body []byte, fields ..
 	}
 	q := rtsp.Request{Method: method, Target: target, Proto: rtsp.RTSP, Body: body}
 	q.Header.Add("CSeq", fmt.Sprint(c.seq))
-	q.Header.Add("DACP-ID", "AE21E00000000001")
-	q.Header.Add("Active-Remote", "2126970")
+	q.Header.Add("DACP-ID", dacpID)
+	q.Header.Add("Active-Remote", activeRemote)
 	q.Header.Add("User-Agent", c.agent)
 	if contentType != "" {
 		q.Header.Add("Content-Type", contentType)
@@ -115,15 +114,14 @@ func (p *Phone) info() error {
 
 // pair proves who the sender is, where the receiver wants to know.
 func (p *Phone) pair() error {
+	if p.report.Receiver.Features.HomeKit() {
+		return p.pairHomeKit()
+	}
 	if p.report.Receiver.Features&message.FeatureLegacyPairing == 0 && !p.o.Pair {
 		return nil
 	}
-	if p.o.Identity == nil {
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			return err
-		}
-		p.o.Identity = key
+	if err := p.makeIdentity(); err != nil {
+		return err
 	}
 	i := pairing.NewInitiator(p.o.Identity, p.o.Device)
 	if _, err := p.setupPairing(i); err != nil {
@@ -226,7 +224,11 @@ var exchange = func() replay.Exchange {
 	return replay.All()[0]
 }
 
+// fairplay agrees on a key in sessions that HomeKit pairing has left without.
 func (p *Phone) fairplay() error {
+	if p.secret != nil {
+		return nil
+	}
 	x := exchange()
 	r, err := p.control.ask("POST", "/fp-setup", rtsp.TypeOctets, x.M1[:], "X-Apple-ET", "32")
 	if err != nil {
@@ -247,7 +249,7 @@ func (p *Phone) fairplay() error {
 }
 
 // setup opens the session.
-func (p *Phone) setup() error {
+func (p *Phone) setup(ctx context.Context) error {
 	local := p.control.conn.LocalAddr().(*net.TCPAddr)
 	p.local, p.remote = local.IP, p.control.conn.RemoteAddr().(*net.TCPAddr).IP
 	timing, err := net.ListenUDP("udp", &net.UDPAddr{IP: local.IP, Zone: local.Zone})
@@ -261,14 +263,22 @@ func (p *Phone) setup() error {
 	if _, err := rand.Read(p.iv[:]); err != nil {
 		return err
 	}
-	x := exchange()
 	s := message.Setup{Session: &message.SessionSetup{
-		EncryptionType: 32, EKey: x.EKey[:], EIV: p.iv[:],
 		TimingProtocol: message.TimingNTP, TimingPort: timing.LocalAddr().(*net.UDPAddr).Port,
 		DeviceID: p.o.Device, MACAddress: p.o.Device, Name: p.o.Name, Model: "iPhone14,5", OSName: "iPhone OS", OSVersion: "16.2", OSBuild: "20C65",
 		SourceVersion: "670.6.2", SessionUUID: "00000000-0000-4000-8000-0000AE21E001", ScreenMirroring: p.o.Picture != nil,
 	}}
-	_, err = p.setupWith(s.Encode())
+	if p.ptp() {
+		s.Session.TimingProtocol, s.Session.TimingPort, s.Session.Peer = message.TimingPTP, 0, p.timingPeer()
+	}
+	if p.secret == nil {
+		x := exchange()
+		s.Session.EncryptionType, s.Session.EKey, s.Session.EIV = 32, x.EKey[:], p.iv[:]
+	}
+	reply, err := p.setupWith(s.Encode())
+	if err == nil && p.secret != nil && reply.EventPort != nil {
+		err = p.openEvents(ctx, *reply.EventPort)
+	}
 	return err
 }
 
@@ -345,7 +355,11 @@ func (p *Phone) feedback(ctx context.Context) error {
 func (p *Phone) teardown() error {
 	var streams []int
 	if p.o.Sound != nil && !p.o.Fast {
-		streams = append(streams, message.StreamAudio)
+		kind := message.StreamAudio
+		if p.o.Buffered {
+			kind = message.StreamBufferedAudio
+		}
+		streams = append(streams, kind)
 	}
 	if p.o.Picture != nil {
 		streams = append(streams, message.StreamMirror)

@@ -1,7 +1,8 @@
 // Package phone plays the sender: it mirrors the test pattern or a clip, with
-// sound, to any AirPlay receiver that takes legacy mirroring, as an iPhone
-// does, or plays sound alone, as iTunes did, and measures what it sees from its
-// side.
+// sound, to any AirPlay receiver, as an iPhone does, or plays sound alone, as
+// iTunes did, and measures what it sees from its side. With a receiver that
+// pairs by HomeKit it speaks AirPlay 2, with another the legacy protocol; a
+// classic sender it is where it is told to be.
 //
 // Its half of FairPlay replays a recorded exchange (package fairplay/replay);
 // everything else is made anew for each session. It can also do what phones do
@@ -23,6 +24,9 @@ import (
 	"time"
 
 	"aerie/receiver/clock"
+	"aerie/receiver/message"
+	"aerie/receiver/pairing"
+	"aerie/receiver/rtsp"
 )
 
 // Options say what to mirror, to whom, and how well.
@@ -38,6 +42,13 @@ type Options struct {
 	Password string
 	// Pair makes it pair even where the receiver does not ask for it.
 	Pair bool
+	// PairForGood pairs by HomeKit in the way that the receiver remembers;
+	// Known is the receiver's key from then, nil for a first time.
+	PairForGood bool
+	Known       ed25519.PublicKey
+	// Updated is told when the receiver says that it has changed; nil for
+	// nobody.
+	Updated func(message.Info)
 
 	// Classic is for Play.
 	Classic *Classic
@@ -50,6 +61,16 @@ type Options struct {
 	// Fast sends as fast as the receiver takes it, not in real time. Only
 	// pictures are sent then.
 	Fast bool
+
+	// PTPPort is the first of the receiver's ports for PTP, which is then the
+	// clock of AirPlay 2; 0 is NTP. Buffered sends sound ahead of its time, as
+	// music players do.
+	PTPPort  int
+	Buffered bool
+	// Sequel follows the sound in a buffered stream, one after the other, each
+	// after so long, in formats of their own.
+	Sequel      []Sound
+	SequelEvery time.Duration
 
 	Loss       float64 // part of the packets of sound that are lost
 	Reorder    float64 // part that change places with the next
@@ -73,8 +94,10 @@ type Options struct {
 type Phone struct {
 	o      Options
 	report Report
-	zero   clock.Time // when its clock was set
-	shared []byte     // secret of pair-verify, nil without
+	zero   clock.Time     // when its clock was set
+	shared []byte         // secret of pair-verify, nil without
+	secret pairing.Secret // of HomeKit pairing, nil without
+	events *rtsp.Conn     // event channel, nil without
 	key    [16]byte
 	iv     [16]byte
 	local  net.IP
@@ -112,11 +135,7 @@ func (p *Phone) run(ctx context.Context) error {
 	// While the streams run, the end of the context ends in a TEARDOWN;
 	// before that there is nothing to tear down.
 	stop := context.AfterFunc(ctx, c.close)
-	defer func() {
-		if p.timing != nil {
-			p.timing.Close()
-		}
-	}()
+	defer p.closePorts()
 	if p.o.Device == "" {
 		p.o.Device = "02:AE:21:E0:00:01"
 	}
@@ -127,7 +146,7 @@ func (p *Phone) run(ctx context.Context) error {
 		what string
 		do   func() error
 	}{
-		{"info", p.info}, {"pairing", p.pair}, {"FairPlay", p.fairplay}, {"SETUP", p.setup}, {"volume", p.volume}, {"RECORD", p.record},
+		{"info", p.info}, {"pairing", p.pair}, {"FairPlay", p.fairplay}, {"SETUP", func() error { return p.setup(ctx) }}, {"volume", p.volume}, {"RECORD", p.record},
 	} {
 		if err := step.do(); err != nil {
 			if ctx.Err() != nil {
@@ -144,6 +163,19 @@ func (p *Phone) run(ctx context.Context) error {
 		return err // what is broken cannot be torn down
 	}
 	return p.teardown()
+}
+
+// ptp tells whether the clock of the sound is PTP.
+func (p *Phone) ptp() bool { return p.secret != nil && p.o.PTPPort != 0 }
+
+// closePorts closes what was opened beside the control connection.
+func (p *Phone) closePorts() {
+	if p.timing != nil {
+		p.timing.Close()
+	}
+	if p.events != nil {
+		p.events.Close()
+	}
 }
 
 // stream sends picture and sound until there is an end to it.
@@ -164,6 +196,11 @@ func (p *Phone) stream(parent context.Context, began clock.Time) error {
 			}
 		})
 	}
+	if p.ptp() {
+		if err := p.startClock(ctx); err != nil {
+			return err
+		}
+	}
 	// Picture and sound count pattern time from the same instant.
 	begin := clock.Now().Add(20 * time.Millisecond)
 	if p.o.Picture != nil {
@@ -178,7 +215,15 @@ func (p *Phone) stream(parent context.Context, began clock.Time) error {
 			return errDone // without a picture there is nothing to mirror
 		})
 	}
-	if p.o.Sound != nil && !p.o.Fast {
+	if p.o.Sound != nil && p.o.Buffered {
+		m, err := p.openMusic(ctx)
+		if err != nil {
+			cancel(errDone)
+			wg.Wait()
+			return fmt.Errorf("buffered sound: %w", err)
+		}
+		start(m.run)
+	} else if p.o.Sound != nil && !p.o.Fast {
 		a, err := p.openSound(begin)
 		if err != nil {
 			cancel(errDone)

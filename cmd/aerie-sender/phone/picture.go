@@ -2,7 +2,6 @@ package phone
 
 import (
 	"context"
-	"crypto/cipher"
 	"errors"
 	"fmt"
 	"io"
@@ -101,7 +100,7 @@ type pictureStream struct {
 	p         *Phone
 	src       Picture
 	conn      net.Conn
-	keystream cipher.Stream
+	sealer    mirror.Sealer
 	begin     clock.Time // of pattern time
 	dialled   clock.Time
 	packet    []byte
@@ -124,7 +123,15 @@ func (p *Phone) openPicture(ctx context.Context, begin, began clock.Time) (*pict
 		return nil, err
 	}
 	p.report.SetUp = clock.Now().Sub(began)
-	return &pictureStream{p: p, src: p.o.Picture, conn: conn, begin: begin, keystream: mirror.Keystream(p.key, id)}, nil
+	return &pictureStream{p: p, src: p.o.Picture, conn: conn, begin: begin, dialled: began, sealer: p.sealer(id)}, nil
+}
+
+// sealer returns the cipher of a picture's connection.
+func (p *Phone) sealer(id uint64) mirror.Sealer {
+	if p.secret != nil {
+		return mirror.NewAEADSealer(p.secret.Stream(id))
+	}
+	return mirror.NewCTRSealer(p.key, id)
 }
 
 func (v *pictureStream) run(ctx context.Context) error {
@@ -195,12 +202,13 @@ func (v *pictureStream) frame(ctx context.Context, at time.Duration) error {
 	coded := clock.Now()
 	v.p.report.Draw.Observe(coded.Sub(began))
 	_, _, _, hevc := v.src.Describe()
-	h := mirror.Header{Size: uint32(len(packet) - mirror.HeaderSize), Type: mirror.Video, Option: mirror.Option(hevc, false), Time: stamp}
+	h := mirror.Header{Size: uint32(len(packet) - mirror.HeaderSize + v.sealer.Overhead()), Type: mirror.Video, Option: mirror.Option(hevc, false), Time: stamp}
 	if isKey {
 		h.Type = mirror.VideoIDR
 	}
 	h.Put((*[mirror.HeaderSize]byte)(packet))
-	v.keystream.XORKeyStream(packet[mirror.HeaderSize:], packet[mirror.HeaderSize:])
+	packet = v.sealer.Seal(packet)
+	v.packet = packet
 	if _, err := v.conn.Write(packet); err != nil {
 		return fmt.Errorf("the picture's connection: %w", err)
 	}

@@ -14,8 +14,12 @@ import (
 type Report struct {
 	Receiver message.Info
 	Paired   bool
-	Connect  time.Duration // from dialling to the answer to RECORD
-	SetUp    time.Duration // from dialling to the picture's connection
+	// Encrypted tells that requests were, Updates how often the receiver told
+	// of a change.
+	Encrypted bool
+	Updates   metric.Counter
+	Connect   time.Duration // from dialling to the answer to RECORD
+	SetUp     time.Duration // from dialling to the picture's connection
 
 	Pictures     int64
 	PictureBytes int64
@@ -71,7 +75,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{
 		"receiver": map[string]any{"name": r.Receiver.Name, "model": r.Receiver.Model, "version": r.Receiver.Version, "features": r.Receiver.Features.String(),
 			"width": r.Receiver.Width, "height": r.Receiver.Height, "max_fps": r.Receiver.MaxFPS},
-		"paired": r.Paired, "connect_ms": ms(r.Connect), "setup_ms": ms(r.SetUp),
+		"paired": r.Paired, "encrypted": r.Encrypted, "connect_ms": ms(r.Connect), "setup_ms": ms(r.SetUp),
 		"pictures": r.Pictures, "picture_bytes": r.PictureBytes, "sound_packets": r.SoundPackets, "sound_lost": r.SoundLost,
 		"resend_asked": r.ResendAsked.Value(), "resend_sent": r.ResendSent.Value(), "stages": r.Stages(), "notes": r.Notes,
 	})
@@ -80,11 +84,17 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) {
 	if r.Receiver.Name != "" {
-		fmt.Fprintf(w, "receiver   %s (%s/%s), asks for %dx%d at %d\n", r.Receiver.Name, r.Receiver.Model, r.Receiver.Version, r.Receiver.Width, r.Receiver.Height, r.Receiver.MaxFPS)
-		fmt.Fprintf(w, "connected  in %.1f ms, picture's connection after %.1f ms, paired: %v\n", ms(r.Connect), ms(r.SetUp), r.Paired)
-		fmt.Fprintf(w, "picture    %d access units, %.1f MB\n", r.Pictures, float64(r.PictureBytes)/1e6)
+		wish := ""
+		if r.Receiver.Width > 0 {
+			wish = fmt.Sprintf(", asks for %dx%d at %d", r.Receiver.Width, r.Receiver.Height, r.Receiver.MaxFPS)
+		}
+		fmt.Fprintf(w, "receiver   %s (%s/%s)%s\n", r.Receiver.Name, r.Receiver.Model, r.Receiver.Version, wish)
+		fmt.Fprintf(w, "connected  in %.1f ms, paired: %v, encrypted: %v\n", ms(r.Connect), r.Paired, r.Encrypted)
 	} else {
 		fmt.Fprintf(w, "connected  in %.1f ms\n", ms(r.Connect))
+	}
+	if r.Pictures > 0 {
+		fmt.Fprintf(w, "picture    %d access units, %.1f MB, its connection after %.1f ms\n", r.Pictures, float64(r.PictureBytes)/1e6, ms(r.SetUp))
 	}
 	if r.SoundPackets > 0 {
 		fmt.Fprintf(w, "sound      %d packets, %d lost on purpose, %d asked for again, %d sent again\n", r.SoundPackets, r.SoundLost, r.ResendAsked.Value(), r.ResendSent.Value())

@@ -189,7 +189,7 @@ func (c *conversation) answer(q *rtsp.Request) (*rtsp.Response, string) {
 	switch name := c.name(q); name {
 	case "GET /info":
 		capabilities := message.Capabilities{DeviceID: "AA:BB:CC:DD:EE:FF", Name: "Partner", Model: message.MirrorModel, Version: message.MirrorVersion,
-			Features: message.MirrorFeatures(c.r.policy != pairing.PINOff, false), Display: message.Display{Width: 1920, Height: 1080, MaxFPS: 60}}
+			Features: message.Mirror.Features(message.Abilities{Secured: c.r.policy != pairing.PINOff}), Display: message.Display{Width: 1920, Height: 1080, MaxFPS: 60}}
 		copy(capabilities.PublicKey[:], c.r.key)
 		qualifiers, _ := message.ParseQualifiers(q.Body)
 		b = capabilities.Info(qualifiers)

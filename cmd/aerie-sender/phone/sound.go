@@ -2,6 +2,7 @@ package phone
 
 import (
 	"context"
+	crand "crypto/rand"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -45,18 +46,24 @@ func NewTone(codec audio.Codec) (*Tone, error) {
 	if err != nil {
 		return nil, err
 	}
+	return NewToneIn(f)
+}
+
+// NewToneIn makes the sound of the pattern in a format of one of these codecs.
+func NewToneIn(f audio.Format) (*Tone, error) {
+	var err error
 	t := &Tone{format: f, pcm: make([]float32, f.Frames*f.Channels), wide: make([]int32, f.Frames*f.Channels)}
 	if t.source, err = sound.New(f.Rate); err != nil {
 		return nil, err
 	}
-	switch codec {
+	switch f.Codec {
 	case audio.AACELD:
 		t.eld, err = eld.NewEncoder(eld.Config{SampleRate: f.Rate, Channels: f.Channels, FrameLength: f.Frames})
 	case audio.ALAC:
 		t.alac = alac.Config{SampleRate: f.Rate, BitDepth: f.Bits, Channels: f.Channels, FrameLength: f.Frames}
 	case audio.PCM:
 	default:
-		err = fmt.Errorf("the tone cannot be sent as %v", codec)
+		err = fmt.Errorf("the tone cannot be sent as %v", f.Codec)
 	}
 	return t, err
 }
@@ -80,7 +87,7 @@ func (t *Tone) Next(dst []byte) []byte {
 		return t.eld.AppendFrame(dst, t.pcm)
 	}
 	for i, v := range t.pcm {
-		t.wide[i] = int32(math.RoundToEven(float64(v) * 32767))
+		t.wide[i] = int32(math.RoundToEven(float64(v) * float64(int32(1)<<(t.format.Bits-1)-1)))
 	}
 	if t.format.Codec == audio.ALAC {
 		return t.alac.AppendFrame(dst, t.wide)
@@ -128,13 +135,16 @@ type soundStream struct {
 func (p *Phone) openSound(begin clock.Time) (*soundStream, error) {
 	a := p.newSound(begin)
 	a.cipher = audio.NewCipher(p.key, p.iv)
-	var err error
+	key, err := a.seal()
+	if err != nil {
+		return nil, err
+	}
 	if a.control, err = net.ListenUDP("udp", &net.UDPAddr{IP: p.local}); err != nil {
 		return nil, err
 	}
 	s := message.StreamSetup{Type: message.StreamAudio, CompressionType: int(a.f.Codec), SamplesPerFrame: a.f.Frames, SampleRate: a.f.Rate,
 		AudioMode: "default", ControlPort: a.control.LocalAddr().(*net.UDPAddr).Port, LatencyMin: 11025, LatencyMax: 88200, IsMedia: true, UsingScreen: true,
-		AudioFormat: a.f.AudioFormat()}
+		SharedKey: key, AudioFormat: a.f.AudioFormat()}
 	a.copies = 1
 	if a.f.Codec == audio.AACELD {
 		s.RedundantAudio, a.copies = 2, 3
@@ -178,6 +188,20 @@ func (a *soundStream) leadTime() time.Duration {
 	return time.Duration(a.lead) * time.Second / time.Duration(a.f.Rate)
 }
 
+// seal draws the key of a stream of AirPlay 2; the others have that of the
+// session.
+func (a *soundStream) seal() (key []byte, err error) {
+	if a.p.secret == nil {
+		return nil, nil
+	}
+	key = make([]byte, 32)
+	if _, err := crand.Read(key); err != nil {
+		return nil, err
+	}
+	a.cipher, err = audio.NewSealed(key)
+	return key, err
+}
+
 func (a *soundStream) run(ctx context.Context) error {
 	defer a.data.Close()
 	defer a.control.Close()
@@ -212,7 +236,7 @@ func (a *soundStream) sync(now clock.Time, first bool) error {
 	frame := int64(now.Sub(a.begin)) * int64(a.f.Rate) / int64(time.Second)
 	// The instant of exactly that frame.
 	at := a.begin.Add(time.Duration(frame) * time.Second / time.Duration(a.f.Rate))
-	s := audio.Sync{First: first, Relaxed: a.relaxed, RTP: a.rtp(frame), At: a.p.at(at), Newest: a.rtp(frame + int64(a.lead))}
+	s := audio.Sync{First: first, Relaxed: a.relaxed, RTP: a.rtp(frame), At: a.p.at(at), Newest: a.rtp(frame + int64(a.lead)), PTP: a.p.ptp(), Clock: clockID}
 	_, err := a.control.WriteToUDP(s.AppendTo(nil), a.to)
 	return err
 }
@@ -221,11 +245,11 @@ func (a *soundStream) sync(now clock.Time, first bool) error {
 func (a *soundStream) make(i int) {
 	began := clock.Now()
 	d := audio.Data{Seq: a.first + uint16(i), RTP: a.rtp(int64(i)*int64(a.f.Frames) - int64(a.src.Delay())), Marker: i == 0, Payload: a.src.Next(nil)}
-	a.cipher.Encrypt(d.Payload)
+	packet := a.cipher.AppendPacket(nil, &d)
 	a.p.report.Encode.Observe(clock.Now().Sub(began))
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.kept[i%keptPackets] = d.AppendTo(nil)
+	a.kept[i%keptPackets] = packet
 	a.n = i + 1
 }
 

@@ -38,7 +38,8 @@ if [[ $go_arch == arm ]]; then
 	variable GOARM 7
 fi
 if [[ ! $asan ]]; then
-	variable AERIE_TAGS netgo,osusergo
+	# HTTP/2 needs TLS, which the page has not; it costs 350 KB.
+	variable AERIE_TAGS netgo,osusergo,nethttpomithttp2
 	variable AERIE_LDFLAGS '-linkmode external -extldflags "-static -Wl,--gc-sections" -s -w'
 	# The wrappers of go-astiav name every function of every library; in
 	# sections of their own the unused ones do not keep them.

@@ -50,6 +50,9 @@ type Sender struct {
 	// clock may be wrong about them, so nothing is decided by them.
 	FirstSeen time.Time `json:"first_seen"`
 	LastSeen  time.Time `json:"last_seen"`
+
+	// Admin tells that the sender may manage those that are remembered.
+	Admin bool `json:"admin,omitempty"`
 }
 
 // Senders returns the remembered senders, the most recently seen first.
@@ -71,6 +74,18 @@ func (s *Store) Lookup(key Key) (Sender, bool) {
 	return Sender{}, false
 }
 
+// Find returns the sender with that ID.
+func (s *Store) Find(id string) (Sender, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range s.senders {
+		if x.ID == id && id != "" {
+			return x, true
+		}
+	}
+	return Sender{}, false
+}
+
 func (s *Store) index(key Key) int {
 	return slices.IndexFunc(s.senders, func(x Sender) bool { return x.Key == key })
 }
@@ -82,16 +97,23 @@ func (s *Store) index(key Key) int {
 //
 // An error means that the sender is remembered only until the next restart.
 func (s *Store) Remember(key Key, id, name string, at time.Time) error {
-	added := Sender{Key: key, ID: clean(id), Name: clean(name), FirstSeen: at, LastSeen: at}
+	before, _ := s.Lookup(key)
+	return s.Add(Sender{Key: key, ID: id, Name: name, FirstSeen: at, LastSeen: at, Admin: before.Admin})
+}
+
+// Add is Remember with everything that there is to say about a sender, its
+// rights among that.
+func (s *Store) Add(added Sender) error {
+	added.ID, added.Name = clean(added.ID), clean(added.Name)
 	s.mu.Lock()
 	s.senders = slices.DeleteFunc(s.senders, func(x Sender) bool {
-		if x.Key == key {
+		if x.Key == added.Key {
 			added.FirstSeen = x.FirstSeen
 			if added.Name == "" {
 				added.Name = x.Name
 			}
 		}
-		return x.Key == key || x.ID == added.ID && x.ID != ""
+		return x.Key == added.Key || x.ID == added.ID && x.ID != ""
 	})
 	s.senders = append(s.senders, added)
 	if n := len(s.senders) - MaxSenders; n > 0 {

@@ -44,7 +44,7 @@ func TestRestart(t *testing.T) {
 	if summary(again) != summary(s) || len(again.Senders()) != 3 {
 		t.Errorf("after a restart %q, before %q", summary(again), summary(s))
 	}
-	want := Sender{keyOf(2), "id2", "Phone 2", noon.Add(2 * time.Minute), noon.Add(2 * time.Minute)}
+	want := Sender{keyOf(2), "id2", "Phone 2", noon.Add(2 * time.Minute), noon.Add(2 * time.Minute), false}
 	if got, ok := again.Lookup(keyOf(2)); !ok || got != want {
 		t.Errorf("found %v, want %v", got, want)
 	}
@@ -142,7 +142,7 @@ func TestRememberAgain(t *testing.T) {
 		}
 	}
 	one, _ := s.Lookup(keyOf(1))
-	if want := (Sender{keyOf(1), "one", "Phone", noon, later}); one != want {
+	if want := (Sender{keyOf(1), "one", "Phone", noon, later, false}); one != want {
 		t.Errorf("the same key again: %v, want %v", one, want)
 	}
 	if _, ok := s.Lookup(keyOf(2)); ok || len(s.Senders()) != 4 {

@@ -107,7 +107,9 @@ function renderIdle({receiver, sender, pin}) {
   document.title = sender?.name ? `${sender.name} on ${receiver.name}` : receiver.name
   put($("name"), receiver.name)
   for (const e of document.querySelectorAll(".name")) put(e, receiver.name)
-  put($("ready"), sender ? `${sender.name || "A sender"} is connected` : "Ready for your screen")
+  for (const e of document.querySelectorAll(".screens")) e.hidden = Boolean(receiver.loudspeaker)
+  for (const e of document.querySelectorAll(".loudspeaker")) e.hidden = !receiver.loudspeaker
+  put($("ready"), sender ? `${sender.name || "A sender"} is connected` : receiver.loudspeaker ? "Ready for your music" : "Ready for your screen")
   $("pin").hidden = !pin
   $("steps").hidden = Boolean(pin)
   put($("pin-digits"), pin ?? "")
@@ -121,6 +123,7 @@ function renderMusic({sender, now_playing: playing}) {
   const source = playing?.artwork ? "artwork?" + encodeURIComponent(playing.artwork) : ""
   if (image.getAttribute("src") !== source && source) image.src = source
   image.hidden = !source
+  $("remote").hidden = !sender?.remote
   $("progress").hidden = !(playing?.length_seconds > 0)
   if (!(playing?.length_seconds > 0)) return
   $("progress").firstElementChild.value = playing.position_seconds / playing.length_seconds
@@ -175,6 +178,18 @@ function toggleFullscreen() {
   else if (document.documentElement.requestFullscreen) document.documentElement.requestFullscreen().catch(() => {})
   else video.webkitEnterFullscreen?.() // iPhone: only a video can
 }
+
+// tell tells the sender what a button stands for, by the receiver.
+async function tell(command) {
+  try {
+    await fetch("control", {method: "POST", headers: {"Aerie-Page": "1"}, body: JSON.stringify({command}), signal: AbortSignal.timeout(5000)})
+  } catch {
+    // The sender is away; the status will tell.
+  }
+  poll()
+}
+
+for (const button of document.querySelectorAll("#remote button")) button.onclick = () => tell(button.dataset.command)
 
 const keys = {
   f: toggleFullscreen,

@@ -75,10 +75,14 @@ function sound(s) {
     ["Codec", s.codec],
     ["Format", `${s.sample_rate / 1000} kHz, ${s.channels === 2 ? "stereo" : s.channels + " channels"}`],
     ["Received", count(s.received) + " packets"],
-    ["Lost, recovered", `${count(s.lost)}, ${count(s.recovered)}`],
+    ["Waiting", count(s.waiting) + " packets"],
+    ["Asked for again, recovered", `${count(s.requested)}, ${count(s.recovered)}`],
+    ["Late, lost", `${count(s.late)}, ${count(s.lost)}`],
     ["Concealed", count(s.concealed)],
     ["Drift", ppm(s.drift_ppm)],
     ["Behind the picture", ms(s.sync_error_ms, 1)],
+    ["In its place within", ms(s.sync_99_ms, 2), "99 % of the time"],
+    ["Resampled, leapt", `${s.resampled_s.toFixed(1)} s, ${count(s.leaps)} times`],
     ["Volume", known(s.volume_db) ? s.volume_db.toFixed(0).replace("-", "−") + " dB" : "muted"],
   ])
 }

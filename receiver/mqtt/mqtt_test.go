@@ -1,0 +1,266 @@
+package mqtt
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// broker is the other end of a Publisher's connections, in memory.
+type broker struct {
+	conns chan net.Conn
+	dials int
+	away  bool
+}
+
+func (b *broker) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	b.dials++
+	if b.away {
+		return nil, errors.New("connection refused")
+	}
+	here, there := net.Pipe()
+	b.conns <- there
+	return here, nil
+}
+
+// anyPacket reads a packet of any size.
+func anyPacket(r io.Reader) (kind byte, body []byte, err error) {
+	var b [1]byte
+	if _, err = io.ReadFull(r, b[:]); err != nil {
+		return
+	}
+	kind = b[0]
+	size := 0
+	for shift := 0; ; shift += 7 {
+		if _, err = io.ReadFull(r, b[:]); err != nil {
+			return
+		}
+		size |= int(b[0]&0x7f) << shift
+		if b[0] < 0x80 {
+			break
+		}
+	}
+	body = make([]byte, size)
+	_, err = io.ReadFull(r, body)
+	return
+}
+
+// serve accepts a connection and writes down what is published on it until it
+// ends.
+func serve(c net.Conn, note func(string)) {
+	if kind, body, err := anyPacket(c); err != nil || kind != typeConnect || !bytes.HasPrefix(body, []byte("\x00\x04MQTT\x04")) {
+		note(fmt.Sprintf("no connection: %x %x %v", kind, body, err))
+		return
+	}
+	_, _ = c.Write([]byte{typeAccepted, 2, 0, 0})
+	for {
+		kind, body, err := anyPacket(c)
+		switch {
+		case err != nil:
+			note("gone")
+			return
+		case kind == typePublish|flagRetain:
+			n := int(body[0])<<8 | int(body[1])
+			note(string(body[2:2+n]) + "=" + string(body[2+n:]))
+		case kind == typePing:
+			_, _ = c.Write([]byte{typePong, 0})
+			note("ping")
+		case kind == typeDisconnect:
+			note("farewell")
+		default:
+			note(fmt.Sprintf("packet %x", kind))
+		}
+	}
+}
+
+// simulated runs a Publisher and a broker in simulated time. Said returns what
+// the broker heard since it was last called.
+func simulated(t *testing.T, f func(p *Publisher, b *broker, said func() string, end func())) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broker{conns: make(chan net.Conn, 8)}
+		p := New(Options{Address: "broker:1883", ClientID: "aerie", Base: "aerie", Dial: b.dial, Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { p.Run(ctx); close(done) }()
+		var heard []string
+		end := func() { cancel(); <-done }
+		said := func() string {
+			synctest.Wait()
+			s := strings.Join(heard, " ")
+			heard = nil
+			return s
+		}
+		go func() {
+			for {
+				select {
+				case c := <-b.conns:
+					serve(c, func(s string) { heard = append(heard, s) })
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		f(p, b, said, end)
+		end()
+		synctest.Wait()
+	})
+}
+
+func expect(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+func TestPublish(t *testing.T) {
+	simulated(t, func(p *Publisher, b *broker, said func() string, end func()) {
+		expect(t, "at first", said(), "aerie/status=online")
+		p.Set("title", []byte("Song"))
+		expect(t, "a value", said(), "aerie/title=Song")
+		p.Set("title", []byte("Song"))
+		expect(t, "the same value", said(), "")
+		p.Set("artwork", bytes.Repeat([]byte{'x'}, 300_000))
+		if got := said(); len(got) != len("aerie/artwork=")+300_000 {
+			t.Errorf("a large value: %d bytes", len(got))
+		}
+		p.Set("artwork", nil)
+		expect(t, "taken away", said(), "aerie/artwork=")
+		time.Sleep(95 * time.Second)
+		expect(t, "signs of life", said(), "ping ping ping")
+		end()
+		expect(t, "the end", said(), "aerie/status=offline farewell gone")
+	})
+}
+
+// While the broker is away the newest values wait.
+func TestBrokerAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broker{conns: make(chan net.Conn, 8), away: true}
+		p := New(Options{Base: "aerie", Dial: b.dial, Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		go p.Run(ctx)
+		for i := range 100 {
+			p.Set("title", fmt.Append(nil, i))
+			time.Sleep(3 * time.Second)
+		}
+		// 1 s, 2 s, 4 s ... a minute.
+		if b.dials < 8 || b.dials > 12 {
+			t.Errorf("%d attempts in five minutes", b.dials)
+		}
+		b.away = false
+		var heard []string
+		serving := make(chan struct{})
+		go func() { serve(<-b.conns, func(s string) { heard = append(heard, s) }); close(serving) }()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if got := strings.Join(heard[:2], " "); got != "aerie/status=online aerie/title=99" || p.Replaced.Value() != 99 {
+			t.Errorf("%q, %d replaced", got, p.Replaced.Value())
+		}
+		cancel()
+		<-serving
+	})
+}
+
+// What was published is published again to a broker that lost it.
+func TestReconnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broker{conns: make(chan net.Conn, 8)}
+		p := New(Options{Base: "aerie", Dial: b.dial, Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		p.Set("title", []byte("Song"))
+		go p.Run(ctx)
+		for range 3 {
+			c := <-b.conns
+			var heard []string
+			go serve(c, func(s string) { heard = append(heard, s) })
+			synctest.Wait()
+			expect(t, "connected", strings.Join(heard, " "), "aerie/status=online aerie/title=Song")
+			c.Close()
+		}
+		go func() { serve(<-b.conns, func(string) {}) }()
+		time.Sleep(time.Second)
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// Brokers that refuse, say nonsense or nothing.
+func TestOddBrokers(t *testing.T) {
+	for name, c := range map[string]struct{ answer, want string }{
+		"wrong password": {"\x20\x02\x00\x04", "user and password"},
+		"odd code":       {"\x20\x02\x00\x63", "code 99"},
+		"another packet": {"\xd0\x00", "malformed"},
+		"web server":     {"HTTP/1.1 400 Bad Request\r\n\r\n", "timeout"},
+		"endless length": {"\x20\xff\xff\xff\xff\x01", "malformed"},
+		"half":           {"\x20\x02\x00", "timeout"},
+		"nothing":        {"", "timeout"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &broker{conns: make(chan net.Conn, 1)}
+			p := New(Options{Base: "aerie", User: "u", Password: "p", Dial: b.dial, Log: slog.New(slog.DiscardHandler)})
+			go func() {
+				there := <-b.conns
+				go func() { _, _ = io.Copy(io.Discard, there) }()
+				_, _ = there.Write([]byte(c.answer))
+			}()
+			served, err := p.converse(t.Context())
+			if served || err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, %v", name, served, err)
+			}
+		})
+	}
+}
+
+// A broker that stops answering is left.
+func TestSilentBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broker{conns: make(chan net.Conn, 1)}
+		p := New(Options{Base: "aerie", Dial: b.dial, Log: slog.New(slog.DiscardHandler)})
+		go func() {
+			there := <-b.conns
+			go func() { _, _ = io.Copy(io.Discard, there) }()
+			_, _ = there.Write([]byte{typeAccepted, 2, 0, 0})
+		}()
+		began := time.Now()
+		served, err := p.converse(t.Context())
+		if d := time.Since(began); !served || err == nil || d != keepAlive+patience {
+			t.Errorf("%v, %v after %v", served, err, d)
+		}
+	})
+}
+
+func TestConnectPacket(t *testing.T) {
+	o := Options{Base: "a", User: "u", Password: "pw", ClientID: "id"}
+	const want = "\x10\x28\x00\x04MQTT\x04\xe6\x00\x1e\x00\x02id\x00\x08a/status\x00\x07offline\x00\x01u\x00\x02pw"
+	if got := connect(&o); string(got) != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func FuzzReadPacket(f *testing.F) {
+	f.Add([]byte{0x20, 2, 0, 0})
+	f.Add([]byte{0xd0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := bufio.NewReader(bytes.NewReader(b))
+		for {
+			_, body, err := readPacket(r)
+			if err != nil {
+				return
+			}
+			if len(body) > maxReceived {
+				t.Fatalf("%d bytes", len(body))
+			}
+		}
+	})
+}
