@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -337,5 +338,52 @@ func TestHEVCAllocatesNothing(t *testing.T) {
 		r.stream.Release(<-r.pictures)
 	}); n != 0 {
 		t.Errorf("%v allocations for a picture", n)
+	}
+}
+
+// Damaged streams cost pictures, never more: what the device is told to refer
+// to is there, and everything is given back.
+func TestHEVCSurvivesDamage(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 265))
+	decoded, lost := 0, 0
+	for round := range 60 {
+		name := []string{"mirror.265", "pyramid.265", "slices.265"}[round%3]
+		r := newHEVCRig(t, name, func(c *v4l2.Config) {
+			c.Failed = func(err error) {
+				if !errors.Is(err, stateless.ErrUnsuitable) {
+					t.Error(err)
+				}
+			}
+		})
+		r.stream.cfg.Picture = r.stream.Release
+		for _, au := range r.units {
+			au = slices.Clone(au)
+			for range rng.IntN(3) {
+				au[rng.IntN(min(len(au), 200))] ^= 1 << rng.IntN(8)
+			}
+			if rng.IntN(10) > 0 {
+				r.send(au)
+			}
+		}
+		var all []HardwareInput
+		for range hevcInputs { // until all have come back
+			in, err := r.stream.Lease(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, in)
+		}
+		for _, in := range all {
+			in.Release()
+		}
+		r.close()
+		n, _ := r.losses()
+		decoded, lost = decoded+r.kernel.runs, lost+n
+		if r.kernel.missing != 0 {
+			t.Fatalf("%s: %d references were not there", name, r.kernel.missing)
+		}
+	}
+	if decoded < 100 || lost < 100 {
+		t.Errorf("%d decoded, %d lost: that says little", decoded, lost)
 	}
 }

@@ -42,7 +42,7 @@ func newKMSOutput(r *Receiver, measure bool, why string) (*kmsOutput, error) {
 	if o.hardware, err = r.findDecoders(); err != nil {
 		return nil, err
 	}
-	r.machine.hardware = o.hardware != nil
+	r.machine.hardware = o.hardware != nil && o.hardware.Device.Path != ""
 	v := &r.cfg.Video
 	options := drm.Options{Connector: v.Connector, Mode: v.Mode, Flipped: o.flipped, Released: o.released, Changed: o.changed}
 	if v.Rotate == 180 {

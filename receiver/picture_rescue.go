@@ -12,9 +12,10 @@ import (
 // rescue copies the newest picture out of the hardware's memory, before that
 // goes: where software has not seen the last key picture, it goes on from this
 // one. It is the only time that the processor reads pixels, and happens once
-// for a failure. nil if there is none.
+// for a failure. nil if there is none, and of HEVC: the picture would travel in
+// H.264.
 func (s *hardwareStream) rescue() *h264.Planes {
-	if s.memory == nil || s.memory.gone || !s.newestHeld {
+	if s.sets.hevc != nil || s.memory == nil || s.memory.gone || !s.newestHeld {
 		return nil
 	}
 	l := s.memory.layout

@@ -87,28 +87,33 @@ type Receiver struct {
 
 // New opens what the receiver needs before it can be found: its identity, its
 // outputs and its ports. An error tells what is missing, with the way out.
-func New(o Options) (r *Receiver, err error) {
-	r = &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware}
+func New(o Options) (*Receiver, error) {
+	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware}
 	r.machine.board = board.Read("/")
-	defer func() {
-		if err != nil {
-			r.close()
-		}
-	}()
+	if err := r.open(o); err != nil {
+		r.close()
+		return nil, err
+	}
+	r.register()
+	return r, nil
+}
+
+// open opens everything in its order; what is to be undone is noted.
+func (r *Receiver) open(o Options) (err error) {
 	r.volumeDB = float64(o.Config.Audio.Initial)
 	if r.curve, err = playout.ParseCurve(o.Config.Audio.Curve); err != nil {
-		return nil, err
+		return err
 	}
 	r.volume.Set(r.curve.Gain(r.volumeDB))
 	if r.identity, err = openIdentity(o.Config, o.Log); err != nil {
-		return nil, err
+		return err
 	}
 	r.defer_(func() { r.identity.flush() })
 	if err = r.openAuthority(); err != nil {
-		return nil, err
+		return err
 	}
 	if err = r.openOutputs(o.Measure); err != nil {
-		return nil, err
+		return err
 	}
 	l := r.limits()
 	r.log.Info("machine", "board", r.machine.board, "width", l.Width, "height", l.Height, "fps", l.FPS, "threads", l.Threads, "because", l.Reason)
@@ -116,18 +121,14 @@ func New(o Options) (r *Receiver, err error) {
 		o.Display(kms.display)
 	}
 	if r.control, err = r.listen(); err != nil {
-		return nil, err
+		return err
 	}
 	r.defer_(func() { r.control.Close() })
 	if r.web, err = openWeb(r); err != nil {
-		return nil, err
+		return err
 	}
 	r.defer_(r.web.close)
-	if err = r.openServer(); err != nil {
-		return nil, err
-	}
-	r.register()
-	return r, nil
+	return r.openServer()
 }
 
 // defer_ notes what is to be undone, in the reverse order, at the end.

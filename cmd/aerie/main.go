@@ -33,9 +33,9 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"run", "[FLAGS]", "Run the receiver. This is what aerie does without a command.", run},
-		{"demo", "[FLAGS]", "Run the receiver and mirror a moving test pattern with a tone to it.", demo},
-		{"probe", "", "Show what this machine offers and which way picture and sound will take.", probe},
-		{"selftest", "", "Try this build on this machine: decoder, memory, a session with sound over loopback.", selftest},
+		{"demo", "[FLAGS]", "Run it, and mirror a moving test pattern with a tone to it.", demo},
+		{"probe", "", "Show what this machine has, and which way picture and sound take.", probe},
+		{"selftest", "", "Try this build on this machine: decoder, memory, a whole session.", selftest},
 		{"config", "[FLAGS]", "Print the settings file, with what the flags change.", printConfig},
 		{"completion", "bash|zsh|fish", "Print the completion for a shell.", completion},
 		{"man", "", "Print the manual page.", manual},

@@ -13,11 +13,14 @@ import (
 var errOtherRate = errors.New("other rate")
 
 const (
-	firstPause  = 100 * time.Millisecond
-	longPause   = 5 * time.Second
-	quickFaults = 8 // in a row that are mended on the spot
-	resumeTries = 40
-	resumePause = 50 * time.Millisecond
+	firstPause = 100 * time.Millisecond
+	longPause  = 5 * time.Second
+	// An underrun is the machine's fault, not the device's: a machine that is
+	// busy for a while should not be without sound for much longer.
+	underrunPause = 800 * time.Millisecond
+	quickFaults   = 8 // in a row that are mended on the spot
+	resumeTries   = 40
+	resumePause   = 50 * time.Millisecond
 )
 
 // recover counts a fault and does what it takes: an underrun or a suspend is
@@ -53,7 +56,11 @@ func (o *Output) recover(ctx context.Context, fault error) {
 		o.update(func(s *Stats) { s.Failures++ })
 	}
 	o.disconnect()
-	o.notBefore = o.sys.now() + int64(pause(o.trouble))
+	wait := pause(o.trouble)
+	if errors.Is(fault, unix.EPIPE) {
+		wait = min(wait, underrunPause)
+	}
+	o.notBefore = o.sys.now() + int64(wait)
 }
 
 // pause is how long to leave a device alone after n faults in a row.

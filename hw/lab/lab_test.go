@@ -198,3 +198,25 @@ func TestVerdict(t *testing.T) {
 		}
 	}
 }
+
+// A guest whose kernel trusts no timer is told from one that is up.
+func TestWatchTimers(t *testing.T) {
+	for text, want := range map[string]bool{
+		"[    0.7] Could not switch to high resolution mode on CPU 1\n":          true,
+		"[    0.2] APIC timer disabled due to verification failure\n[ 1] more\n": true,
+		"[    2.1] lab: up at 2.05 s\n":                                          false,
+	} {
+		log := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(log, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := watchTimers(log, nil); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+	done := make(chan struct{})
+	close(done)
+	if watchTimers(filepath.Join(t.TempDir(), "none"), done) {
+		t.Error("a guest without a log is lame")
+	}
+}

@@ -78,13 +78,54 @@ func (m *machine) boot(j job) (*result, error) {
 	if err := j.fill(share); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(m.qemu, m.arguments(share, j.source, initrd, log)...)
-	cmd.Stderr = os.Stderr
-	r := &result{}
-	if err := m.run(cmd, j, r); err != nil {
-		return nil, err
+	for boots := 1; ; boots++ {
+		cmd := exec.Command(m.qemu, m.arguments(share, j.source, initrd, log)...)
+		cmd.Stderr = os.Stderr
+		if err := os.Remove(log); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		r := &result{}
+		err := m.run(cmd, j, log, r)
+		if errors.Is(err, errLame) && boots < mostBoots {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return r, r.collect(share, log)
 	}
-	return r, r.collect(share, log)
+}
+
+// errLame: the guest's kernel found no timer that it trusts, because this
+// machine was too busy while it calibrated them. Such a guest has no
+// high-resolution timers: its virtual displays and sound cards stand still.
+var errLame = errors.New("the VM has no usable timer: this machine is too busy")
+
+// mostBoots is how often a VM is started until its timers are fit.
+const mostBoots = 5
+
+// lame is what such a kernel says, in the first second.
+var lame = regexp.MustCompile(`APIC timer disabled due to verification failure|Could not switch to high resolution mode`)
+
+// watchTimers reads the kernel's log until the guest is up, and reports whether
+// it is lame. It ends with done.
+func watchTimers(log string, done <-chan struct{}) bool {
+	t := time.NewTicker(200 * time.Millisecond)
+	defer t.Stop()
+	for {
+		text, _ := os.ReadFile(log) // it may not be there yet
+		if lame.Match(text) {
+			return true
+		}
+		if bytes.Contains(text, []byte("lab: up at ")) {
+			return false
+		}
+		select {
+		case <-done:
+			return false
+		case <-t.C:
+		}
+	}
 }
 
 // fill lays out what the VM's init (init.sh) expects in its /lab.
@@ -137,7 +178,7 @@ func (m *machine) arguments(share, source, initrd, log string) []string {
 // run runs QEMU with the program's output on descriptor 3. A pipe and a "file"
 // back end, because a "stdio" one counts as unplugged, and blocks the guest's
 // writes, once its standard input is at an end.
-func (m *machine) run(cmd *exec.Cmd, j job, r *result) error {
+func (m *machine) run(cmd *exec.Cmd, j job, log string, r *result) error {
 	pr, pw, err := os.Pipe()
 	if err != nil {
 		return err
@@ -149,13 +190,14 @@ func (m *machine) run(cmd *exec.Cmd, j job, r *result) error {
 		copied <- err
 	}()
 	cmd.ExtraFiles = []*os.File{pw}
-	r.qemu, r.timeout, err = m.wait(cmd, j.timeout)
+	r.qemu, r.timeout, err = m.wait(cmd, log, j.timeout)
 	pw.Close()
 	return errors.Join(err, <-copied)
 }
 
-// wait runs QEMU until it ends, the limit is reached or the user interrupts.
-func (m *machine) wait(cmd *exec.Cmd, limit time.Duration) (ended error, timeout bool, err error) {
+// wait runs QEMU until it ends, the limit is reached, the guest turns out to be
+// lame, or the user interrupts.
+func (m *machine) wait(cmd *exec.Cmd, log string, limit time.Duration) (ended error, timeout bool, err error) {
 	// The VM dies with the lab, even if that is killed: the kernel looks after
 	// the thread that started it.
 	runtime.LockOSThread()
@@ -164,8 +206,14 @@ func (m *machine) wait(cmd *exec.Cmd, limit time.Duration) (ended error, timeout
 	if err := cmd.Start(); err != nil {
 		return nil, false, fmt.Errorf("start QEMU: %w", err)
 	}
-	done := make(chan error, 1)
+	done, over, unfit := make(chan error, 1), make(chan struct{}), make(chan struct{})
 	go func() { done <- cmd.Wait() }()
+	defer close(over)
+	go func() {
+		if watchTimers(log, over) {
+			close(unfit)
+		}
+	}()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -173,6 +221,8 @@ func (m *machine) wait(cmd *exec.Cmd, limit time.Duration) (ended error, timeout
 		return ended, false, nil
 	case <-timer.C:
 		timeout = true
+	case <-unfit:
+		err = errLame
 	case <-m.stop:
 		err = errors.New("interrupted")
 	}

@@ -4,10 +4,11 @@
 // only.
 //
 // Proof: plug_test.go unplugs the display fifty times in mid-stream and counts
-// what is held; path_test.go compares what is on the screen with what was sent,
-// and counts the pixels copied on each way, and the allocations; sync_test.go
-// measures picture and sound against each other, both on the kernel's clock.
-// hardware_test.go has the kernel's virtual codec decode what is mirrored and
-// reads the display back; double_test.go stops a decoder in mid-stream, early
-// and late, turns the phone, and counts allocations.
+// what is held, and starts without a display; path_test.go compares the screen's
+// checksum on each way from the decoder and counts the pixels copied;
+// alloc_test.go counts allocations; sync_test.go measures picture and sound
+// against each other, both on the kernel's clock. hardware_test.go has the
+// kernel's virtual codec decode what is mirrored and reads the display back;
+// double_test.go stops a hardware decoder in mid-stream, early and late, turns
+// the phone, and counts allocations on that way.
 package lab

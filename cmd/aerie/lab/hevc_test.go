@@ -80,6 +80,34 @@ func TestLabHEVC(t *testing.T) {
 	}
 }
 
+// TestLabHEVCTakeover: a decoder that does not answer in time gives way to
+// software, which begins with the key picture that the hardware had.
+func TestLabHEVCTakeover(t *testing.T) {
+	bench.Load(t, "visl", "visl_transtime_ms=2000")
+	t.Cleanup(func() { bench.Load(t, "visl") })
+	dev, err := stateless.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startHardwareRig(t, &receiver.Hardware{HEVC: &dev, Stall: 200 * time.Millisecond}, func(c *config.Config) { c.Video.HEVC = true })
+	clip, err := phone.OpenClip("testdata/hevc.mp4", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const frames = 15
+	g.mirror(&pausing{Clip: clip, left: frames})
+	g.until("all pictures decoded in software", func() bool { return g.metric("aerie_pictures_decoded_total") == frames })
+	if n := g.metric("aerie_hardware_decoder_failures_total"); n != 1 {
+		t.Errorf("%v failures", n)
+	}
+	if s := g.status(); s.Picture == nil || s.Picture.Decoder != "software" {
+		t.Errorf("status %+v", s.Picture)
+	}
+	if n := g.metric("aerie_pictures_undecodable_total"); n != 0 {
+		t.Errorf("%v errors of the decoder", n)
+	}
+}
+
 // checkBars looks for the eight colour bars near the bottom of the screen,
 // below what visl writes over them. Which matrix they were made with is visl's
 // affair, so they need only be the right ones.

@@ -44,17 +44,7 @@ func TestLabPlug50(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.mirror(phone.Options{Picture: newSource(t, 320, 240, 20), Sound: sound})
-	plays := func() bool {
-		g.t.Helper()
-		from := ear.Frames()
-		g.until("a second is recorded", func() bool { return ear.Frames() > from+4410 })
-		for _, v := range ear.Samples(from) {
-			if v != 0 {
-				return true
-			}
-		}
-		return false
-	}
+	plays := func() bool { return g.plays(ear) }
 	g.until("picture", func() bool { return g.shown() > 10 })
 	g.until("sound", plays)
 
@@ -91,5 +81,43 @@ func TestLabPlug50(t *testing.T) {
 	g.stop()
 	if h := g.held(); h.handles+h.framebuffers+h.dmabufs != 0 {
 		t.Errorf("held in the end: %v", h)
+	}
+}
+
+// plays listens for a tenth of a second and tells whether there is sound.
+func (g *rig) plays(ear *bench.Capture) bool {
+	g.t.Helper()
+	from := ear.Frames()
+	g.until("a tenth of a second is recorded", func() bool { return ear.Frames() > from+4410 })
+	for _, v := range ear.Samples(from) {
+		if v != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// TestLabHeadless starts without a television. A sender may come all the same;
+// when a set is plugged in, first on one port and then on the other, it shows
+// the picture, and then there is sound.
+func TestLabHeadless(t *testing.T) {
+	g := startRig(t, "bare", false)
+	ear := g.record()
+	sound, err := phone.NewTone(audio.PCM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.mirror(phone.Options{Picture: newSource(t, 320, 240, 20), Sound: sound})
+	g.until("pictures are decoded", func() bool { return g.metric("aerie_pictures_decoded_total") > 20 })
+	if g.shown() != 0 || g.plays(ear) {
+		t.Error("there is a picture or sound without a television")
+	}
+	for _, port := range []int{1, 0} {
+		before := g.shown()
+		g.card.Plug(port, true)
+		g.until("the picture", func() bool { return g.shown() > before+5 })
+		g.until("the sound", func() bool { return g.plays(ear) })
+		g.card.Plug(port, false)
+		g.until("silence", func() bool { return !g.plays(ear) })
 	}
 }

@@ -63,11 +63,23 @@ func (l *logBuffer) count(s string) int {
 // and starts a receiver on it and on the television's sound.
 func newRig(t testing.TB, name string) *rig {
 	t.Helper()
+	return startRig(t, name, true)
+}
+
+// prepare takes the bench's own display away, once: a vkms that has shown
+// something is not unloaded again, for its workers may still run.
+var prepare sync.Once
+
+// startRig is newRig; the television may be plugged in later.
+func startRig(t testing.TB, name string, plugged bool) *rig {
+	t.Helper()
 	bench.Need(t)
-	bench.Load(t, "vkms", "create_default_dev=0")
-	bench.Load(t, "snd-aloop", "enable=1", "id="+television, "pcm_substreams=2")
+	prepare.Do(func() {
+		bench.Load(t, "vkms", "create_default_dev=0")
+		bench.Load(t, "snd-aloop", "enable=1", "id="+television, "pcm_substreams=2")
+	})
 	g := &rig{t: t, card: bench.Displays(t, name), log: &logBuffer{}}
-	g.card.Plug(0, true)
+	g.card.Plug(0, plugged)
 	c := config.Default()
 	c.Name, c.State = "Lab", t.TempDir()
 	c.Network.Port, c.Network.Discovery, c.Network.HTTP = 0, false, ""
