@@ -58,7 +58,7 @@ func TestPipe(t *testing.T) {
 	go func() {
 		defer close(sent)
 		for i := range count {
-			d := Data{Seq: uint16(65530 + i), RTP: uint32(1<<32 - 10000 + i*4096), Payload: bytes.Repeat([]byte{byte(i)}, 4096*4+7)}
+			d := Data{Seq: uint16(65530 + i), RTP: uint32(i*4096) - 10000, Payload: bytes.Repeat([]byte{byte(i)}, 4096*4+7)}
 			cipher.Encrypt(d.Payload)
 			if _, err := c.Write(interleaved(d.AppendTo(nil))); err != nil {
 				return
