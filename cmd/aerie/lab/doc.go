@@ -7,5 +7,8 @@
 // what is held, and starts without a display; path_test.go compares the screen's
 // checksum on each way from the decoder and counts the pixels copied;
 // alloc_test.go counts allocations; sync_test.go measures picture and sound
-// against each other, both on the kernel's clock.
+// against each other, both on the kernel's clock. hardware_test.go has the
+// kernel's virtual codec decode what is mirrored and reads the display back;
+// double_test.go stops a hardware decoder in mid-stream, early and late, turns
+// the phone, and counts allocations on that way.
 package lab

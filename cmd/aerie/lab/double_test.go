@@ -273,8 +273,21 @@ func TestLabHardwareReturns(t *testing.T) {
 	}
 }
 
-// TestLabHardwareRefuses: a decoder that cannot be opened, and a stream that is
-// not for it, are software's from the beginning.
+// TestLabHardwareUnsuitable: a stream that is too large for the decoder is never
+// shown to it.
+func TestLabHardwareUnsuitable(t *testing.T) {
+	l := &doubles{}
+	small := map[uapi.FourCC]uapi.FrmsizeStepwise{uapi.H264: {MinWidth: 32, MaxWidth: 320, MinHeight: 32, MaxHeight: 240}}
+	g := startHardwareRig(t, &receiver.Hardware{Device: v4l2.Device{Path: "/dev/video10", Driver: "double", Limits: small}, Open: l.open})
+	g.mirror(moving(t, codedWidth, codedHeight, 0))
+	g.until("software decodes", func() bool { return g.metric("aerie_pictures_decoded_total") > 30 })
+	if n := g.metric("aerie_pictures_undecodable_total") + g.metric("aerie_hardware_decoder_failures_total"); n != 0 || l.opened() != 0 {
+		t.Errorf("%v undecodable pictures or failures; opened %d times", n, l.opened())
+	}
+}
+
+// TestLabHardwareRefuses: with a decoder that cannot be opened, software decodes
+// from the beginning.
 func TestLabHardwareRefuses(t *testing.T) {
 	l := &doubles{prepare: func(_ int, d *double) { d.refuse = errors.New("no memory") }}
 	g := newDoubleRig(t, l)
