@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -125,7 +126,7 @@ func TestSound(t *testing.T) {
 		t.Run(codec.String(), func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "x.wav")
 			g := newRig(t, func(c *config.Config) { c.Audio.Output = "file:" + file })
-			g.mirror(phone.Options{Picture: testPattern(t, 160, 120, 10, 40), Sound: tone(t, codec)})
+			g.mirror(phone.Options{Picture: testPattern(t, 160, 120, 10, 70), Sound: tone(t, codec)})
 			g.stop()
 			pcm := readWAV(t, file)
 			if len(pcm) < 2*44100*3 {
@@ -141,22 +142,24 @@ func TestSound(t *testing.T) {
 				}
 			}
 			if codec != audio.AACELD {
-				sameSamples(t, pcm, int64(math.Round(beeps[0].Sample)))
+				sameSamples(t, pcm, beeps)
 			}
 		})
 	}
 }
 
-// sameSamples compares a recording with the source, a beep of which begins at
-// the given sample, over the two seconds behind it.
-func sameSamples(t *testing.T, pcm []int16, beep int64) {
+// sameSamples compares a recording with the source over the two seconds behind
+// a beep. Any will do: while the clock of the sender is being learned, which
+// takes longer on a busy machine, sound may be resampled; then it is not.
+func sameSamples(t *testing.T, pcm []int16, beeps []sound.Onset) {
 	t.Helper()
-	if !samplesAt(t, pcm, beep) {
-		t.Error("the samples are not those that were sent")
+	if !slices.ContainsFunc(beeps, func(b sound.Onset) bool { return samplesAt(t, pcm, int64(math.Round(b.Sample))) }) {
+		t.Errorf("%d beeps in %.2f s, and the samples are not those that were sent", len(beeps), float64(len(pcm))/2/44100)
 	}
 }
 
-// samplesAt is sameSamples as a question.
+// samplesAt tells whether the source is what stands behind a beep that begins
+// at the given sample.
 func samplesAt(t *testing.T, pcm []int16, beep int64) bool {
 	t.Helper()
 	src, err := sound.New(44100)
@@ -204,7 +207,7 @@ func TestLossySound(t *testing.T) {
 			g := newRig(t, func(conf *config.Config) { conf.Audio.Output = "file:" + file })
 			o := c.o
 			// Without copies, which hide losses of AAC-ELD.
-			o.Picture, o.Sound = testPattern(t, 160, 120, 10, 40), tone(t, audio.ALAC)
+			o.Picture, o.Sound = testPattern(t, 160, 120, 10, 70), tone(t, audio.ALAC)
 			report := g.mirror(o)
 			g.stop()
 			if report.SoundLost == 0 {
@@ -216,7 +219,7 @@ func TestLossySound(t *testing.T) {
 				t.Fatalf("%d beeps", len(beeps))
 			}
 			if !c.lost {
-				sameSamples(t, pcm, int64(math.Round(beeps[0].Sample)))
+				sameSamples(t, pcm, beeps)
 			}
 		})
 	}

@@ -9,10 +9,12 @@
 // that nobody here knows are reported, for senders learn new ones every year.
 //
 // Capabilities is the one description of what this receiver can do; the TXT
-// records and both forms of /info are made from it, so they cannot disagree.
+// records, both forms of /info and the event that tells of a change are made
+// from it, so they cannot disagree.
 //
 // Proof: plist_test.go (reference bombs, deep and cyclic lists, fuzzing
 // against the library), setup_test.go (captured requests byte by byte),
 // announce_test.go (descriptions of each coding, hostile ones, fuzzing),
-// info_test.go (golden lists for each identity).
+// playback_test.go (anchors, flushes and peers of AirPlay 2), info_test.go
+// (golden lists and TXT records for each identity).
 package message

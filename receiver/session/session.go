@@ -13,8 +13,9 @@
 // lifecycle_test.go (second senders, take-over, silence and reconnection on a
 // simulated clock), hostile_test.go (a table of malformed requests, after each
 // of which another sender is served), homekit_test.go (pairing, encrypted
-// requests and events), features_test.go (that nothing is advertised without a
-// handler), and a fuzz target for whole conversations.
+// requests and events), airplay2_test.go (music for a group), features_test.go
+// (that nothing is advertised without a handler, and nothing else is opened),
+// and a fuzz target for whole conversations.
 package session
 
 import (
