@@ -144,6 +144,14 @@ func (p *wavSound) run(ctx context.Context) {
 	}
 }
 
+// note tells when the next frame of the file was heard, by which recordings of
+// several receivers can be laid side by side.
+func (p *wavSound) note() {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	p.s.r.log.Info("sound in the WAV file", "from_frame", p.w.frames, "clock_monotonic_ns", int64(p.began))
+}
+
 // catchUp writes what was heard before now.
 func (p *wavSound) catchUp(now clock.Time) {
 	if p.began == 0 {
@@ -155,9 +163,12 @@ func (p *wavSound) catchUp(now clock.Time) {
 			return
 		}
 		heard := p.s.fillHeard(p.pcm[:], at)
-		if p.frames == 0 && !heard {
-			p.began = 0
-			return
+		if p.frames == 0 {
+			if !heard {
+				p.began = 0
+				return
+			}
+			p.note()
 		}
 		p.frames += wavBlock
 		p.w.append(p.pcm[:], p.scratch[:])

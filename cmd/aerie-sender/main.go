@@ -49,9 +49,10 @@ type flags struct {
 	seed                                                   uint64
 }
 
-const usage = `Usage: aerie-sender [FLAGS] RECEIVER
+const usage = `Usage: aerie-sender [FLAGS] RECEIVER...
 
-RECEIVER is HOST:PORT, HOST (port 7000) or the name in a sender's list.
+RECEIVER is HOST:PORT, HOST (port 7000) or the name in a sender's list. Several
+are a group, which plays in step (with --sound-only --buffered).
 
 `
 
@@ -116,9 +117,12 @@ func run(args []string, out io.Writer) error {
 		_, err := fmt.Fprintln(out, "aerie-sender", version)
 		return err
 	}
-	if fs.NArg() != 1 {
+	if fs.NArg() == 0 {
 		fs.Usage()
 		return errors.New("which receiver?")
+	}
+	if fs.NArg() > 1 && !(f.soundOnly && f.buffered && f.ptp != 0 && f.classic == "" && f.replay == "") {
+		return errors.New("several receivers are a group, which takes --sound-only, --buffered and a --ptp port")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -133,19 +137,55 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if fs.NArg() > 1 {
+		return f.group(ctx, o, fs.Args()[1:], out)
+	}
 	send := phone.Mirror
 	if o.Classic != nil {
 		send = phone.Play
 	}
 	report, err := send(ctx, *o)
-	if f.json {
-		b, jerr := json.MarshalIndent(report, "", "  ")
-		if jerr != nil {
-			return jerr
+	if perr := f.print(out, report); perr != nil {
+		return perr
+	}
+	return err
+}
+
+// group plays to a first receiver and others.
+func (f *flags) group(ctx context.Context, first *phone.Options, others []string, out io.Writer) error {
+	members := []phone.Options{*first}
+	for _, receiver := range others {
+		addr, err := resolve(ctx, receiver)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintln(out, string(b))
-	} else {
+		o, err := f.options(addr)
+		if err != nil {
+			return err
+		}
+		members = append(members, *o)
+	}
+	reports, err := phone.Group(ctx, members)
+	for i, report := range reports {
+		if !f.json {
+			fmt.Fprintln(out, members[i].Address)
+		}
+		if perr := f.print(out, report); perr != nil {
+			return perr
+		}
+	}
+	return err
+}
+
+// print prints a report as it was asked for.
+func (f *flags) print(out io.Writer, report *phone.Report) error {
+	if !f.json {
 		report.Print(out)
+		return nil
+	}
+	b, err := json.MarshalIndent(report, "", "  ")
+	if err == nil {
+		_, err = fmt.Fprintln(out, string(b))
 	}
 	return err
 }

@@ -80,7 +80,9 @@ func TestMistakes(t *testing.T) {
 	const nobody = "127.0.0.1:1"
 	for _, c := range []struct{ args, want string }{
 		{"", "which receiver?"},
-		{"a b", "which receiver?"},
+		{"a b", "several receivers are a group"},
+		{"--sound-only --buffered --ptp 0 a b", "a --ptp port"},
+		{"--sound-only --buffered " + nobody + " " + nobody, "connection refused"},
 		{"--frobnicate " + nobody, "frobnicate"},
 		{"--size big " + nobody, `"big" is not a size`},
 		{"--size 2x2 " + nobody, "2x2"},

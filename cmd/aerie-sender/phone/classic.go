@@ -53,7 +53,7 @@ const classicLead = 77175
 // Play plays the sound of the options as a classic sender until their duration
 // or the context ends.
 func Play(ctx context.Context, o Options) (*Report, error) {
-	p := &Phone{o: o, zero: clock.Now()}
+	p := &Phone{o: o, group: newGroup(1)}
 	err := p.play(ctx)
 	return &p.report, err
 }

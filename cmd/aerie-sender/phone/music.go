@@ -3,6 +3,7 @@ package phone
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -68,6 +69,9 @@ type musicStream struct {
 
 // openMusic sets up the stream, connects to it, and says when it begins.
 func (p *Phone) openMusic(ctx context.Context) (*musicStream, error) {
+	if p.secret == nil {
+		return nil, errors.New("the receiver speaks no AirPlay 2")
+	}
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
 		return nil, err
@@ -88,16 +92,26 @@ func (p *Phone) openMusic(ctx context.Context) (*musicStream, error) {
 	if m.conn, err = d.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(r.DataPort))); err != nil {
 		return nil, err
 	}
-	local, _ := netip.AddrFromSlice(p.local)
-	if _, err = p.control.ask("SETPEERS", "", "/peer-list-changed", message.EncodePeers([]netip.Addr{local.Unmap()})); err == nil {
-		m.begin = clock.Now().Add(musicBegins)
-		err = m.anchor(true, m.base, m.begin)
-	}
-	if err != nil {
+	if err := m.join(ctx); err != nil {
 		m.conn.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// join tells the receiver whose clocks there are, and when the music begins.
+func (m *musicStream) join(ctx context.Context) error {
+	local, _ := netip.AddrFromSlice(m.p.local)
+	remote, _ := netip.AddrFromSlice(m.p.remote)
+	peers, begin, err := m.p.group.join(ctx, local.Unmap(), remote.Unmap())
+	if err != nil {
+		return err
+	}
+	m.begin = begin
+	if _, err := m.p.control.ask("SETPEERS", "", "/peer-list-changed", message.EncodePeers(peers)); err != nil {
+		return err
+	}
+	return m.anchor(true, m.base, m.begin)
 }
 
 // anchor says which frame is heard at a local instant, or pauses.

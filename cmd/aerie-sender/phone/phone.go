@@ -2,7 +2,7 @@
 // sound, to any AirPlay receiver, as an iPhone does, or plays sound alone, as
 // iTunes did, and measures what it sees from its side. With a receiver that
 // pairs by HomeKit it speaks AirPlay 2, with another the legacy protocol; a
-// classic sender it is where it is told to be.
+// classic sender it is where it is told to be. Group plays to several at once.
 //
 // Its half of FairPlay replays a recorded exchange (package fairplay/replay);
 // everything else is made anew for each session. It can also do what phones do
@@ -12,7 +12,7 @@
 // phone_test.go holds what it sends to the wire formats and its partner to
 // refusing, vanishing and talking rubbish at every step; sound_test.go counts
 // what is lost, reordered, doubled and sent again; clip_test.go reads clips,
-// hostile ones too (FuzzClip).
+// hostile ones too (FuzzClip); group_test.go has a group wait for its members.
 package phone
 
 import (
@@ -94,7 +94,7 @@ type Options struct {
 type Phone struct {
 	o      Options
 	report Report
-	zero   clock.Time     // when its clock was set
+	group  *group         // its clock, and who else plays
 	shared []byte         // secret of pair-verify, nil without
 	secret pairing.Secret // of HomeKit pairing, nil without
 	events *rtsp.Conn     // event channel, nil without
@@ -110,7 +110,7 @@ type Phone struct {
 // Mirror connects, mirrors, and tears down. The report tells what happened as
 // far as it got.
 func Mirror(ctx context.Context, o Options) (*Report, error) {
-	p := &Phone{o: o, zero: clock.Now()}
+	p := &Phone{o: o, group: newGroup(1)}
 	err := p.run(ctx)
 	return &p.report, err
 }
@@ -120,8 +120,8 @@ func (p *Phone) now() clock.Remote { return p.at(clock.Now()) }
 
 // at returns what the phone's clock shows at a local instant.
 func (p *Phone) at(t clock.Time) clock.Remote {
-	d := t.Sub(p.zero)
-	return clock.Remote(p.zero).Add(p.o.Ahead + d + time.Duration(float64(d)*p.o.Drift))
+	d := t.Sub(p.group.zero)
+	return clock.Remote(p.group.zero).Add(p.o.Ahead + d + time.Duration(float64(d)*p.o.Drift))
 }
 
 func (p *Phone) run(ctx context.Context) error {

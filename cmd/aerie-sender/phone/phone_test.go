@@ -121,8 +121,8 @@ func TestClockAndInterruptions(t *testing.T) {
 
 // A clock that is half as fast again and an hour ahead.
 func TestDrift(t *testing.T) {
-	p := Phone{zero: 1_000, o: Options{Ahead: time.Hour, Drift: 0.5}}
-	if got, want := p.at(p.zero.Add(2*time.Second)), clock.Remote(1_000).Add(time.Hour+3*time.Second); got != want {
+	p := Phone{group: &group{zero: 1_000}, o: Options{Ahead: time.Hour, Drift: 0.5}}
+	if got, want := p.at(p.group.zero.Add(2*time.Second)), clock.Remote(1_000).Add(time.Hour+3*time.Second); got != want {
 		t.Errorf("after two seconds it shows %v, want %v", got, want)
 	}
 }

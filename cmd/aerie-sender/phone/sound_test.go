@@ -22,7 +22,7 @@ type wire struct {
 func newWire(t *testing.T, o Options, copies int) *wire {
 	t.Helper()
 	w := &wire{t: t, data: listenUDP(t), control: listenUDP(t)}
-	p := &Phone{o: o}
+	p := &Phone{o: o, group: newGroup(1)}
 	src := tone(t, audio.PCM)
 	w.a = &soundStream{p: p, src: src, f: src.Format(), cipher: audio.NewCipher(p.key, p.iv), control: listenUDP(t), first: 65000, copies: copies}
 	w.a.rng = rand.New(rand.NewPCG(o.Seed, 1))
