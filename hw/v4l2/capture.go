@@ -192,7 +192,11 @@ func (d *Decoder) rebuild() error {
 		return err
 	}
 	d.watch.reset()
-	return d.startCapture()
+	if err := d.startCapture(); err != nil || !d.draining {
+		return err
+	}
+	// The change has ended the drain that was asked for before it.
+	return d.startDrain()
 }
 
 // takePictures takes what has been decoded.
