@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,13 +20,13 @@ import (
 // broker is the other end of a Publisher's connections, in memory.
 type broker struct {
 	conns chan net.Conn
-	dials int
-	away  bool
+	dials atomic.Int64
+	away  atomic.Bool
 }
 
 func (b *broker) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	b.dials++
-	if b.away {
+	b.dials.Add(1)
+	if b.away.Load() {
 		return nil, errors.New("connection refused")
 	}
 	here, there := net.Pipe()
@@ -52,6 +54,27 @@ func anyPacket(r io.Reader) (kind byte, body []byte, err error) {
 	body = make([]byte, size)
 	_, err = io.ReadFull(r, body)
 	return
+}
+
+// notes are what a broker heard.
+type notes struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (n *notes) add(line string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lines = append(n.lines, line)
+}
+
+// take returns the notes since it was last called.
+func (n *notes) take() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	lines := n.lines
+	n.lines = nil
+	return lines
 }
 
 // serve accepts a connection and writes down what is published on it until it
@@ -91,19 +114,17 @@ func simulated(t *testing.T, f func(p *Publisher, b *broker, said func() string,
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { p.Run(ctx); close(done) }()
-		var heard []string
+		var heard notes
 		end := func() { cancel(); <-done }
 		said := func() string {
 			synctest.Wait()
-			s := strings.Join(heard, " ")
-			heard = nil
-			return s
+			return strings.Join(heard.take(), " ")
 		}
 		go func() {
 			for {
 				select {
 				case c := <-b.conns:
-					serve(c, func(s string) { heard = append(heard, s) })
+					serve(c, heard.add)
 				case <-ctx.Done():
 					return
 				}
@@ -145,7 +166,8 @@ func TestPublish(t *testing.T) {
 // While the broker is away the newest values wait.
 func TestBrokerAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &broker{conns: make(chan net.Conn, 8), away: true}
+		b := &broker{conns: make(chan net.Conn, 8)}
+		b.away.Store(true)
 		p := New(Options{Base: "aerie", Dial: b.dial, Log: slog.New(slog.DiscardHandler)})
 		ctx, cancel := context.WithCancel(t.Context())
 		go p.Run(ctx)
@@ -153,17 +175,18 @@ func TestBrokerAway(t *testing.T) {
 			p.Set("title", fmt.Append(nil, i))
 			time.Sleep(3 * time.Second)
 		}
+		synctest.Wait()
 		// 1 s, 2 s, 4 s ... a minute.
-		if b.dials < 8 || b.dials > 12 {
-			t.Errorf("%d attempts in five minutes", b.dials)
+		if n := b.dials.Load(); n < 8 || n > 12 {
+			t.Errorf("%d attempts in five minutes", n)
 		}
-		b.away = false
-		var heard []string
+		b.away.Store(false)
+		var heard notes
 		serving := make(chan struct{})
-		go func() { serve(<-b.conns, func(s string) { heard = append(heard, s) }); close(serving) }()
+		go func() { serve(<-b.conns, heard.add); close(serving) }()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if got := strings.Join(heard[:2], " "); got != "aerie/status=online aerie/title=99" || p.Replaced.Value() != 99 {
+		if got := strings.Join(heard.take()[:2], " "); got != "aerie/status=online aerie/title=99" || p.Replaced.Value() != 99 {
 			t.Errorf("%q, %d replaced", got, p.Replaced.Value())
 		}
 		cancel()
@@ -182,10 +205,10 @@ func TestReconnection(t *testing.T) {
 		go p.Run(ctx)
 		for range 3 {
 			c := <-b.conns
-			var heard []string
-			go serve(c, func(s string) { heard = append(heard, s) })
+			var heard notes
+			go serve(c, heard.add)
 			synctest.Wait()
-			expect(t, "connected", strings.Join(heard, " "), "aerie/status=online aerie/title=Song")
+			expect(t, "connected", strings.Join(heard.take(), " "), "aerie/status=online aerie/title=Song")
 			c.Close()
 		}
 		go func() { serve(<-b.conns, func(string) {}) }()
