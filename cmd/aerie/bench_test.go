@@ -119,6 +119,51 @@ func BenchmarkMemory(b *testing.B) {
 	b.ReportMetric(float64(info.Size())/1e6, "MB-binary")
 }
 
+// BenchmarkMusic is what one stream of AirPlay 2 costs the program, in percent
+// of one core, from pairing to the end: decrypted, decoded, placed by the
+// sender's clock and written as PCM. Sound that is sent ahead of its time comes
+// in one burst of 20 s at first. It can only be run where network namespaces
+// can be made.
+func BenchmarkMusic(b *testing.B) {
+	const seconds = 40
+	for name, flags := range map[string][]string{"buffered": {"--buffered"}, "realtime": nil} {
+		b.Run(name, func(b *testing.B) {
+			sender := newNetwork(b)
+			room := newRoom(b, sender.join())
+			args := append([]string{"--sound-only", "--seconds", strconv.Itoa(seconds)}, flags...)
+			var used time.Duration
+			played := 0
+			for b.Loop() {
+				before := processorTime(b, room.program.Process.Pid)
+				sender.run(program(b, "aerie-sender"), append(args, room.on.addr)...)
+				used += processorTime(b, room.program.Process.Pid) - before
+				played += seconds
+			}
+			b.ReportMetric(100*used.Seconds()/float64(played), "%-of-a-core")
+		})
+	}
+}
+
+// processorTime is how long a process has been running on any core, to 10 ms
+// (proc(5), /proc/pid/stat: utime and stime, in hundredths of a second).
+func processorTime(b *testing.B, pid int) (sum time.Duration) {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	// What follows the name, which may hold spaces, begins with the third field.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	for _, f := range fields[14-3 : 16-3] {
+		ticks, err := strconv.Atoi(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(ticks) * time.Second / 100
+	}
+	return sum
+}
+
 // resident is the most memory that a process had at any time, in megabytes.
 func resident(b *testing.B, pid int) float64 {
 	b.Helper()

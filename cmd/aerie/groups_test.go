@@ -15,6 +15,7 @@ import (
 // room is a receiver of a group, in a machine of its own.
 type room struct {
 	t       testing.TB
+	on      *machine
 	program *exec.Cmd
 	log     *logBuffer
 	file    string
@@ -25,7 +26,7 @@ type room struct {
 func newRoom(t testing.TB, m *machine, args ...string) *room {
 	t.Helper()
 	dir := t.TempDir()
-	r := &room{t: t, log: &logBuffer{}, file: filepath.Join(dir, "heard.wav")}
+	r := &room{t: t, on: m, log: &logBuffer{}, file: filepath.Join(dir, "heard.wav")}
 	r.program = m.command(program(t, "aerie"), append([]string{"run", "--name", "Room " + m.addr, "--identity", "airplay2", "--state", dir, "--http", "",
 		"--discovery=false", "--video", "none", "--audio", "file:" + r.file}, args...)...)
 	r.program.Stdout, r.program.Stderr = r.log, r.log

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,20 +54,30 @@ type bench struct {
 	t   *testing.T
 	dir string
 	env []string
+	on  *machine // where they run; nil for this computer
 }
 
 func newBench(t *testing.T) *bench {
 	dir := t.TempDir()
 	env := append(os.Environ(), "HOME="+dir, "XDG_RUNTIME_DIR="+dir, "XDG_CONFIG_HOME="+dir, "PIPEWIRE_CONFIG_DIR="+dir, "PIPEWIRE_DEBUG=1",
 		"PULSE_RUNTIME_PATH="+dir, "PULSE_STATE_PATH="+dir, "DBUS_SESSION_BUS_ADDRESS=unix:path="+dir+"/none")
-	return &bench{t, dir, env}
+	return &bench{t: t, dir: dir, env: env}
+}
+
+// command makes a program of the bench.
+func (b *bench) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	if b.on != nil {
+		cmd = b.on.command(name, args...)
+	}
+	cmd.Env, cmd.Dir = b.env, b.dir
+	return cmd
 }
 
 // start starts a program that ends with the test at the latest.
 func (b *bench) start(name string, args ...string) *exec.Cmd {
 	b.t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Env, cmd.Dir = b.env, b.dir
+	cmd := b.command(name, args...)
 	out := &logBuffer{}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -85,9 +96,7 @@ func (b *bench) start(name string, args ...string) *exec.Cmd {
 
 // try runs a program to its end.
 func (b *bench) try(name string, args ...string) (string, error) {
-	cmd := exec.Command(name, args...)
-	cmd.Env, cmd.Dir = b.env, b.dir
-	out, err := cmd.CombinedOutput()
+	out, err := b.command(name, args...).CombinedOutput()
 	return string(out), err
 }
 
@@ -103,9 +112,17 @@ func (b *bench) until(what string, done func() bool) {
 	b.t.Fatalf("waited 30 s for %s", what)
 }
 
-// pipewire plays a file through PipeWire's RAOP sink, without a session
-// manager: its work is one format and two links.
+// pipewire plays a file through PipeWire's RAOP sink at an address.
 func (b *bench) pipewire(port, transport, encryption, file string) {
+	// The name of the host changed between versions.
+	b.pipewireWith(fmt.Sprintf(`raop-sink args = { raop.ip = "127.0.0.1" raop.hostname = "127.0.0.1" raop.port = %s raop.name = "aerie"
+raop.transport = "%s" raop.encryption.type = "%s" raop.audio.codec = "PCM" stream.props = { node.name = "raop" } }`, port, transport, encryption), file)
+}
+
+// pipewireWith plays a file through PipeWire with a module, which makes a sink
+// whose name begins with "raop". There is no session manager: its work is one
+// format and two links.
+func (b *bench) pipewireWith(module, file string) {
 	const rate = "default.clock.rate = 44100 default.clock.quantum = 2048 default.clock.min-quantum = 2048 default.clock.max-quantum = 2048"
 	conf := `context.properties = { core.daemon = true core.name = pipewire-0 support.dbus = false ` + rate + ` }
 context.spa-libs = { audio.convert.* = audioconvert/libspa-audioconvert support.* = support/libspa-support }
@@ -114,12 +131,10 @@ context.modules = [
 	for _, m := range []string{"protocol-native", "client-node", "adapter", "metadata", "spa-node-factory", "link-factory", "access"} {
 		conf += "{ name = libpipewire-module-" + m + " }\n"
 	}
-	// The name of the host changed between versions.
-	conf += fmt.Sprintf(`{ name = libpipewire-module-raop-sink args = { raop.ip = "127.0.0.1" raop.hostname = "127.0.0.1" raop.port = %s raop.name = "aerie"
-raop.transport = "%s" raop.encryption.type = "%s" raop.audio.codec = "PCM" stream.props = { node.name = "raop" } } } ]
+	conf += `{ name = libpipewire-module-` + module + ` } ]
 context.objects = [ { factory = spa-node-factory
 args = { factory.name = support.node.driver node.name = driver node.group = pipewire.dummy priority.driver = 20000 } } ]
-`, port, transport, encryption)
+`
 	if err := os.WriteFile(filepath.Join(b.dir, "pipewire.conf"), []byte(conf), 0o600); err != nil {
 		b.t.Fatal(err)
 	}
@@ -133,24 +148,29 @@ args = { factory.name = support.node.driver node.name = driver node.group = pipe
 		}
 	}
 	b.start("pipewire", "-c", filepath.Join(b.dir, "pipewire.conf"))
-	node := func(name string) {
+	node := func(name string) (whole string) {
+		is := regexp.MustCompile(`node\.name = "(` + name + `[^"]*)"`)
 		b.until("node "+name, func() bool {
 			out, err := b.try("pw-cli", "ls", "Node")
-			return err == nil && strings.Contains(out, `"`+name+`"`)
+			if m := is.FindStringSubmatch(out); err == nil && m != nil {
+				whole = m[1]
+			}
+			return whole != ""
 		})
+		return whole
 	}
-	node("raop")
-	player := b.start("pw-cat", "-p", "-P", "{ node.name = player }", "--target", "raop", file)
+	sink := node("raop")
+	player := b.start("pw-cat", "-p", "-P", "{ node.name = player }", "--target", sink, file)
 	node("player")
 	const format = `format: { mediaType: "audio", mediaSubtype: "raw", format: "F32P", rate: 44100, channels: 2, position: [ "FL", "FR" ] }`
-	for name, direction := range map[string]string{"raop": "Input", "player": "Output"} {
+	for name, direction := range map[string]string{sink: "Input", "player": "Output"} {
 		if out, err := b.try("pw-cli", "s", name, "PortConfig", `{ direction: "`+direction+`", mode: "dsp", `+format+` }`); err != nil {
 			b.t.Fatalf("pw-cli: %v\n%s", err, out)
 		}
 	}
 	for _, channel := range []string{"FL", "FR"} {
 		b.until("link", func() bool {
-			_, err := b.try("pw-link", "player:output_"+channel, "raop:playback_"+channel)
+			_, err := b.try("pw-link", "player:output_"+channel, sink+":playback_"+channel)
 			return err == nil
 		})
 	}
@@ -225,11 +245,17 @@ func playedBy(t *testing.T, samples []byte, play func(b *bench, port, transport,
 	writeWAV(t, in, append(bytes.Clone(samples), make([]byte, 44100*4)...))
 	g := newRig(t, func(c *config.Config) { c.Audio.Output, c.Audio.Initial = "file:"+out, 0 })
 	play(b, fmt.Sprint(g.r.Port()), transport, encryption, in)
-	// What the sender has sent is heard within its latency.
-	var got []byte
+	defer g.stop()
+	return heardIn(t, out, samples)
+}
+
+// heardIn returns what a receiver wrote to a file, once it has written the end
+// of the sound: what a sender has sent is heard within its latency.
+func heardIn(t *testing.T, file string, samples []byte) (got []byte) {
+	t.Helper()
 	for range 40 {
 		var err error
-		if got, err = os.ReadFile(out); err != nil {
+		if got, err = os.ReadFile(file); err != nil {
 			t.Fatal(err)
 		}
 		if bytes.Contains(got, samples[len(samples)-4000:]) {
@@ -237,7 +263,6 @@ func playedBy(t *testing.T, samples []byte, play func(b *bench, port, transport,
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	g.stop()
 	return got[min(44, len(got)):]
 }
 
