@@ -107,18 +107,30 @@ func square(m image.Image) *image.RGBA {
 	return out
 }
 
-// shrink halves a square as often as it stays larger than edge. Halving is
-// exact with the cheap filter, which samples in the middle of four pixels; what
-// is left for the good one, whose memory grows with the size of the source, is
-// less than a factor of two.
+// shrink halves a square as often as it stays larger than edge. What is left
+// for the good filter is less than a factor of two: its memory grows with the
+// size of the source.
 func shrink(m *image.RGBA, edge int) *image.RGBA {
 	for m.Rect.Dx() >= 2*max(edge, 1) {
-		n := m.Rect.Dx() / 2
-		half := image.NewRGBA(image.Rect(0, 0, n, n))
-		draw.ApproxBiLinear.Scale(half, half.Rect, m, image.Rect(0, 0, 2*n, 2*n), draw.Src, nil)
-		m = half
+		m = halve(m)
 	}
 	return m
+}
+
+// halve makes a pixel of each four. (The general filters of x/image/draw would
+// do, at the price of 100 KB of code for all kinds of image.)
+func halve(m *image.RGBA) *image.RGBA {
+	n := m.Rect.Dx() / 2
+	half := image.NewRGBA(image.Rect(0, 0, n, n))
+	for y := range n {
+		upper, lower := m.Pix[2*y*m.Stride:][:8*n], m.Pix[(2*y+1)*m.Stride:][:8*n]
+		to := half.Pix[y*half.Stride:][:4*n]
+		for i := range to {
+			from := i&^3*2 + i&3
+			to[i] = uint8((uint(upper[from]) + uint(upper[from+4]) + uint(lower[from]) + uint(lower[from+4]) + 2) / 4)
+		}
+	}
+	return half
 }
 
 // draw draws a cover over a square of img. Scaling it is most of the work of a

@@ -156,3 +156,26 @@ func FuzzDecodeArtwork(f *testing.F) {
 		}
 	})
 }
+
+// Each pixel of half the size is the mean of four, channel by channel; what
+// does not make a whole pixel is left out.
+func TestHalve(t *testing.T) {
+	m := image.NewRGBA(image.Rect(0, 0, 5, 5))
+	for i := range m.Pix {
+		m.Pix[i] = uint8(i*37 + i/20)
+	}
+	got := halve(m)
+	if got.Rect != image.Rect(0, 0, 2, 2) {
+		t.Fatal(got.Rect)
+	}
+	for y := range 2 {
+		for x := range 2 {
+			for c := range 4 {
+				at := func(dx, dy int) int { return int(m.Pix[(2*y+dy)*m.Stride+(2*x+dx)*4+c]) }
+				if want := (at(0, 0) + at(1, 0) + at(0, 1) + at(1, 1) + 2) / 4; int(got.Pix[y*got.Stride+4*x+c]) != want {
+					t.Errorf("pixel %d,%d channel %d is %d, not %d", x, y, c, got.Pix[y*got.Stride+4*x+c], want)
+				}
+			}
+		}
+	}
+}
