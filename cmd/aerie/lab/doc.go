@@ -10,5 +10,6 @@
 // against each other, both on the kernel's clock. hardware_test.go has the
 // kernel's virtual codec decode what is mirrored and reads the display back;
 // double_test.go stops a hardware decoder in mid-stream, early and late, turns
-// the phone, and counts allocations on that way.
+// the phone, and counts allocations on that way. music_test.go plays music with a
+// cover and finds it on the screen.
 package lab

@@ -47,24 +47,33 @@ func TestLabMusic(t *testing.T) {
 		}
 		return pixels(shot, color.RGBA{210, 40, 30, 255}), pixels(shot, color.RGBA{110, 170, 255, 255})
 	}
-	first := 0
-	g.until("the cover", func() bool {
-		var covered int
-		covered, first = look()
-		return covered > 640*480/15
-	})
-	g.until("the bar advances", func() bool {
-		covered, bar := look()
-		return covered > 640*480/15 && bar > first
-	})
+	// Reading back wants a display at rest: it is between two of the bar's steps,
+	// which are at multiples of five seconds.
+	played := func(seconds float64) {
+		g.until("the music goes on", func() bool {
+			n := g.status().NowPlaying
+			return n != nil && n.Artwork != "" && n.Position >= seconds
+		})
+	}
+	const least = 640 * 480 / 15 // pixels of the cover
+	played(2)
+	covered, first := look()
+	if covered < least {
+		t.Errorf("%d pixels of the cover, %d of the bar", covered, first)
+	}
+	played(7)
+	if covered, bar := look(); covered < least || bar <= first+20 {
+		t.Errorf("%d pixels of the cover, %d of the bar, first %d", covered, bar, first)
+	}
 	cancel()
 	if err := <-ended; err != nil {
 		t.Logf("the music ended with %v", err)
 	}
-	g.until("the end", func() bool {
-		covered, bar := look()
-		return covered == 0 && bar == 0
-	})
+	g.until("the end", func() bool { return g.status().Sender == nil })
+	time.Sleep(time.Second)
+	if covered, bar := look(); covered != 0 || bar != 0 {
+		t.Errorf("%d pixels of the cover, %d of the bar in the end", covered, bar)
+	}
 }
 
 // pixels is how many of a screen have a colour, within what a JPEG keeps of it.

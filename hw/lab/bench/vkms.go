@@ -23,8 +23,8 @@ type Card struct {
 
 // Displays makes a vkms device with two ports, each with a CRTC, a primary
 // plane and an overlay of its own, that can be plugged and unplugged through
-// configfs. Nothing is plugged in at first. It goes with the test. A kernel
-// whose vkms has no configfs skips the test.
+// configfs. Nothing is plugged in at first. What port 0 shows can be read back.
+// It goes with the test. A kernel whose vkms has no configfs skips the test.
 func Displays(tb testing.TB, name string) *Card {
 	tb.Helper()
 	Need(tb)
@@ -40,6 +40,9 @@ func Displays(tb testing.TB, name string) *Card {
 		for _, d := range []string{crtc, encoder, connector, primary, overlay} {
 			c.must(os.Mkdir(c.dir+"/"+d, 0o755))
 			made = append(made, c.dir+"/"+d)
+		}
+		if i == 0 {
+			c.write(crtc+"/writeback", "1")
 		}
 		c.write(primary+"/type", "1")
 		c.write(connector+"/status", "2")
