@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -82,7 +83,8 @@ type playing struct {
 	what     message.NowPlaying
 	progress message.Progress
 	told     clock.Time // when the sender told its progress
-	artwork  []byte
+	artwork  []byte     // never written again
+	artID    uint64     // tells it from others; 0 for none
 	artType  string
 	changed  func() // must not block
 }
@@ -99,14 +101,15 @@ func (p *playing) update(f func()) {
 
 func (p *playing) clear() {
 	p.update(func() {
-		p.what, p.progress, p.artwork, p.artType = message.NowPlaying{}, message.Progress{}, nil, ""
+		p.what, p.progress, p.artwork, p.artID, p.artType = message.NowPlaying{}, message.Progress{}, nil, 0, ""
 	})
 }
 
-func (p *playing) now() message.NowPlaying {
+// cover returns the artwork of what is playing, and what tells it from others.
+func (p *playing) cover() (id uint64, file []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.what
+	return p.artID, p.artwork
 }
 
 // NowPlaying notes what is playing.
@@ -115,15 +118,19 @@ func (s *streams) NowPlaying(n message.NowPlaying) {
 	p.update(func() { p.what = n })
 }
 
+// artworkSeed makes the ids of artwork those of this run: a page that was open
+// before does not take an old image for a new one.
+var artworkSeed = maphash.MakeSeed()
+
 // Artwork notes its picture, a copy of it.
 func (s *streams) Artwork(mediaType string, image []byte) {
 	p := &s.r.playing
-	p.update(func() {
-		p.artType = mediaType
-		if p.artwork = nil; image != nil {
-			p.artwork = append([]byte(nil), image...)
-		}
-	})
+	var file []byte
+	var id uint64
+	if len(image) > 0 {
+		file, id = append(file, image...), max(maphash.Bytes(artworkSeed, image), 1)
+	}
+	p.update(func() { p.artType, p.artwork, p.artID = mediaType, file, id })
 }
 
 // progressRate is that of the time stamps in which progress is told (reference

@@ -33,6 +33,7 @@ type kmsOutput struct {
 	session *kmsSession // of the picture that is shown, nil for none
 	idle    *surfaces   // of the screen without a picture
 	redraw  chan struct{}
+	cover   cover // of what is playing on it
 }
 
 // newKMSOutput opens the display. The error says why there is none.
@@ -54,6 +55,7 @@ func newKMSOutput(r *Receiver, measure bool, why string) (*kmsOutput, error) {
 	r.gate.begin(!o.display.Status().Connected)
 	ctx, cancel := context.WithCancel(context.Background())
 	o.stop = cancel
+	o.cover.log, o.cover.ready = r.log, o.showIdle
 	o.done.Go(func() { o.drawIdle(ctx) })
 	return o, nil
 }
@@ -80,6 +82,7 @@ func (o *kmsOutput) mode() (width, height, fps int, ok bool) {
 func (o *kmsOutput) close() {
 	o.stop()
 	o.done.Wait()
+	o.cover.done.Wait()
 	if err := o.display.Close(); err != nil {
 		o.r.log.Warn("display", "error", err)
 	}

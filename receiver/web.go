@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"aerie/receiver/clock"
@@ -218,8 +219,8 @@ func (s *streams) describe(out *status.Snapshot) {
 	if n.what.Title != "" {
 		at, length := n.position(s.Active())
 		out.NowPlaying = &status.NowPlaying{Title: n.what.Title, Artist: n.what.Artist, Album: n.what.Album, Position: at.Seconds(), Length: length.Seconds()}
-		if n.artwork != nil {
-			out.NowPlaying.Artwork = fmt.Sprint(len(n.artwork))
+		if n.artID != 0 {
+			out.NowPlaying.Artwork = strconv.FormatUint(n.artID, 36)
 		}
 	}
 }

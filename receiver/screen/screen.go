@@ -1,13 +1,17 @@
 // Package screen draws what the display shows when no phone does: the name to
-// look for, how to connect, the PIN when one is asked for.
+// look for, how to connect, the PIN when one is asked for, and what is playing
+// while there is sound alone.
 //
-// It draws into plain memory and knows neither displays nor sessions. What is
-// to be read from a sofa is large: the height of letters is a fixed part of
-// the height of the screen.
+// It draws into plain memory and knows neither displays nor sessions; when to
+// draw is decided by its caller. What is to be read from a sofa is large: the
+// height of letters is a fixed part of the height of the screen.
 //
 // Proof: screen_test.go draws every state in several sizes, and checks that
 // nothing leaves the screen, that states can be told apart, and that drawing
 // depends on nothing but the state; with -save it leaves pictures to look at.
+// music_test.go checks that the bar drawn alone is that of the whole, and
+// artwork_test.go that covers keep their colours, and that hostile ones are
+// refused within the limits; FuzzDecodeArtwork looks for those that are not.
 package screen
 
 import (
@@ -15,6 +19,7 @@ import (
 	"image/color"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/gofont/gobold"
@@ -31,7 +36,11 @@ type State struct {
 	Sender  string // who is connected and sends no picture; "" for nobody
 	Title   string // of what is playing
 	Artist  string
+	Album   string
+	Artwork *Artwork // its cover; nil for none
 	Warning string
+	// Position is how far it is, of Length; a Length of 0 is not known.
+	Position, Length time.Duration
 	// Loudspeaker tells that senders are offered sound alone.
 	Loudspeaker bool
 }
@@ -53,25 +62,48 @@ type line struct {
 	gap   float64 // below it, likewise
 }
 
+// column is where lines are written: in the middle of it, or from one side.
+type column struct {
+	left, width    int
+	centred, right bool
+}
+
+// whole is the column of a whole screen.
+func whole(b image.Rectangle) column {
+	return column{left: b.Min.X + b.Dx()/20, width: b.Dx() * 9 / 10, centred: true}
+}
+
+// unit is what sizes are parts of. A tall screen is as wide as a phone: letters
+// follow the narrower side.
+func unit(b image.Rectangle) float64 {
+	return min(float64(b.Dy()), float64(b.Dx())*9/16)
+}
+
 // Draw draws a state; img is filled whole.
 func Draw(img *image.RGBA, s State) {
 	fill(img, background)
-	lines := layout(s)
-	b := img.Bounds()
-	height := float64(b.Dy())
-	// A tall screen is as wide as a phone: letters follow the narrower side.
-	if w := float64(b.Dx()) * 9 / 16; w < height {
-		height = w
+	if s.playing() {
+		drawMusic(img, s)
+		return
 	}
-	total := 0.0
+	lines, b := layout(s), img.Bounds()
+	y := float64(b.Min.Y) + (float64(b.Dy())-height(lines)*unit(b))/2
+	drawLines(img, lines, whole(b), unit(b), y)
+}
+
+// height is that of lines, in units.
+func height(lines []line) (total float64) {
 	for _, l := range lines {
-		total += (l.size*1.2 + l.gap) * height
+		total += l.size*1.2 + l.gap
 	}
-	y := float64(b.Min.Y) + (float64(b.Dy())-total)/2
+	return total
+}
+
+// drawLines draws lines below each other, from y.
+func drawLines(img *image.RGBA, lines []line, c column, unit, y float64) {
 	for _, l := range lines {
-		y += l.size * 0.95 * height
-		drawCentred(img, l, l.size*height, y)
-		y += (l.size*0.25 + l.gap) * height
+		drawLine(img, l, c, l.size*unit, y+l.size*0.95*unit)
+		y += (l.size*1.2 + l.gap) * unit
 	}
 }
 
@@ -85,12 +117,6 @@ func layout(s State) []line {
 			{"Enter this code on your device", 0.05, false, soft, 0.03},
 			{strings.Join(strings.Split(s.PIN, ""), " "), 0.28, true, accent, 0.03},
 			{s.Name, 0.05, false, bright, 0},
-		}
-	case s.Title != "":
-		lines = []line{
-			{s.Title, 0.085, true, bright, 0.015},
-			{s.Artist, 0.06, false, soft, 0.06},
-			{s.Sender, 0.04, false, soft, 0},
 		}
 	case s.Sender != "":
 		lines = []line{name, {"Connected to " + s.Sender, 0.05, false, soft, 0}}
@@ -125,13 +151,13 @@ func fill(img *image.RGBA, c color.RGBA) {
 	}
 }
 
-// drawCentred draws a line; one that is too long gets smaller letters, down to
+// drawLine draws a line; one that is too long gets smaller letters, down to
 // half, and is cut then.
-func drawCentred(img *image.RGBA, l line, size, y float64) {
+func drawLine(img *image.RGBA, l line, c column, size, y float64) {
 	if l.text == "" {
 		return
 	}
-	room := fixed.I(img.Bounds().Dx() * 9 / 10)
+	room := fixed.I(c.width)
 	f, err := face(l.bold, size)
 	if err != nil {
 		return
@@ -145,9 +171,14 @@ func drawCentred(img *image.RGBA, l line, size, y float64) {
 	}
 	defer f.Close()
 	text := cut(f, l.text, room)
-	width = font.MeasureString(f, text)
-	d := font.Drawer{Dst: img, Src: image.NewUniform(l.color), Face: f,
-		Dot: fixed.Point26_6{X: fixed.I(img.Bounds().Min.X) + (fixed.I(img.Bounds().Dx())-width)/2, Y: fixed.Int26_6(y * 64)}}
+	x := fixed.I(c.left)
+	switch left := room - font.MeasureString(f, text); {
+	case c.centred:
+		x += left / 2
+	case c.right:
+		x += left
+	}
+	d := font.Drawer{Dst: img, Src: image.NewUniform(l.color), Face: f, Dot: fixed.Point26_6{X: x, Y: fixed.Int26_6(y * 64)}}
 	d.DrawString(text)
 }
 

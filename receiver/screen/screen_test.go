@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 var save = flag.String("save", "", "directory to save the pictures in, to look at them")
@@ -21,6 +22,10 @@ var states = map[string]State{
 	"pin":     {Name: "Living Room", PIN: "4711"},
 	"waiting": {Name: "Living Room", Sender: "Ann's iPhone"},
 	"music":   {Name: "Living Room", Sender: "Ann's iPhone", Title: "Für Elise", Artist: "Ludwig van Beethoven"},
+	"song":    song,
+	"bar":     {Sender: "Ann's iPhone", Title: "Für Elise", Artist: "Ludwig van Beethoven", Position: time.Minute, Length: 3 * time.Minute},
+	"opera": {Sender: "Ann's iPhone", Title: strings.Repeat("A very long title ", 6), Artist: strings.Repeat("Somebody and ", 8), Album: "Complete", Artwork: &Artwork{pixels: disc(64)},
+		Position: 100 * time.Minute, Length: 200 * time.Minute, Warning: "No sound: the device is in use"},
 	"warning": {Name: "Living Room", Address: "192.168.1.20", Warning: "No sound: the device is in use"},
 	"long":    {Name: strings.Repeat("A very long name ", 10), Address: "fe80::1234:5678:9abc:def0%eth0"},
 	"empty":   {},
@@ -51,8 +56,8 @@ func TestEveryStateInEverySize(t *testing.T) {
 			if lit == 0 && size.X > 64 {
 				t.Errorf("%s %v: %d bright pixels", name, size, lit)
 			}
-			if *save != "" && size.X == 1280 {
-				f, err := os.Create(filepath.Join(*save, name+".png"))
+			if *save != "" && size.X >= 1080 {
+				f, err := os.Create(filepath.Join(*save, fmt.Sprintf("%s-%d.png", name, size.X)))
 				if err != nil {
 					t.Fatal(err)
 				}

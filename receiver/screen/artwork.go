@@ -1,0 +1,148 @@
+package screen
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"sync"
+
+	"golang.org/x/image/draw"
+)
+
+const (
+	// maxArtworkBytes is the longest file that is decoded. Covers have tens or
+	// hundreds of kilobytes.
+	maxArtworkBytes = 4 << 20
+	// maxArtworkPixels is the memory of the pixels, in bytes: 2048 by 2048
+	// pixels of 8 bits a channel.
+	maxArtworkPixels = 16 << 20
+	// artworkEdge is what a cover is not made smaller than before it is drawn:
+	// about its size on a screen of 1080 lines.
+	artworkEdge = 600
+)
+
+// ErrArtwork is the error of artwork that is refused unread: neither JPEG nor
+// PNG, or too large.
+var ErrArtwork = errors.New("screen: artwork refused")
+
+// Artwork is a cover: a square of less than 1200 pixels.
+type Artwork struct {
+	pixels *image.RGBA
+
+	mu     sync.Mutex
+	scaled *image.RGBA // as it was drawn last
+}
+
+// DecodeArtwork decodes a cover, a JPEG or PNG image that a stranger has sent.
+// Of one that is not a square it takes the middle.
+//
+// What it costs is limited before and while it is decoded: at most 4 MB of file,
+// 16 MB of pixels, and the time that ctx gives. The error is ErrArtwork, that
+// of ctx, or says what is wrong with the image.
+func DecodeArtwork(ctx context.Context, file []byte) (*Artwork, error) {
+	if len(file) > maxArtworkBytes {
+		return nil, fmt.Errorf("%w: %d bytes, limit %d", ErrArtwork, len(file), maxArtworkBytes)
+	}
+	var decode func(io.Reader) (image.Image, error)
+	var config func(io.Reader) (image.Config, error)
+	switch {
+	case bytes.HasPrefix(file, []byte("\xff\xd8\xff")):
+		decode, config = jpeg.Decode, jpeg.DecodeConfig
+	case bytes.HasPrefix(file, []byte("\x89PNG\r\n\x1a\n")):
+		decode, config = png.Decode, png.DecodeConfig
+	default:
+		return nil, fmt.Errorf("%w: neither JPEG nor PNG", ErrArtwork)
+	}
+	c, err := config(bytes.NewReader(file))
+	if err != nil {
+		return nil, fmt.Errorf("screen: artwork: %w", err)
+	}
+	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > maxArtworkPixels/pixelSize(c.ColorModel) {
+		return nil, fmt.Errorf("%w: %d by %d pixels, limit %d MB", ErrArtwork, c.Width, c.Height, maxArtworkPixels>>20)
+	}
+	m, err := decode(&hurried{ctx, bytes.NewReader(file)})
+	if err != nil {
+		return nil, fmt.Errorf("screen: artwork: %w", err)
+	}
+	return &Artwork{pixels: shrink(square(m), artworkEdge)}, nil
+}
+
+// pixelSize returns the bytes of a pixel in memory at most.
+func pixelSize(m color.Model) int64 {
+	switch m {
+	case color.RGBA64Model, color.NRGBA64Model, color.Gray16Model:
+		return 8
+	}
+	return 4
+}
+
+// hurried reads a file in small pieces until the time is over. A progressive
+// JPEG of 4 MB can ask for a hundred thousand passes over all of its pixels;
+// none of them needs more than a few bytes.
+type hurried struct {
+	ctx  context.Context
+	file *bytes.Reader
+}
+
+func (h *hurried) Read(b []byte) (int, error) {
+	if err := h.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return h.file.Read(b[:min(len(b), 256)])
+}
+
+// square returns the largest square in the middle of an image.
+func square(m image.Image) *image.RGBA {
+	b := m.Bounds()
+	edge := min(b.Dx(), b.Dy())
+	out := image.NewRGBA(image.Rect(0, 0, edge, edge))
+	corner := b.Min.Add(image.Pt((b.Dx()-edge)/2, (b.Dy()-edge)/2))
+	draw.Draw(out, out.Rect, m, corner, draw.Src)
+	return out
+}
+
+// shrink halves a square as often as it stays larger than edge. What is left
+// for the good filter is less than a factor of two: its memory grows with the
+// size of the source.
+func shrink(m *image.RGBA, edge int) *image.RGBA {
+	for m.Rect.Dx() >= 2*max(edge, 1) {
+		m = halve(m)
+	}
+	return m
+}
+
+// halve makes a pixel of each four. (The general filters of x/image/draw would
+// do, at the price of 100 KB of code for all kinds of image.)
+func halve(m *image.RGBA) *image.RGBA {
+	n := m.Rect.Dx() / 2
+	half := image.NewRGBA(image.Rect(0, 0, n, n))
+	for y := range n {
+		upper, lower := m.Pix[2*y*m.Stride:][:8*n], m.Pix[(2*y+1)*m.Stride:][:8*n]
+		to := half.Pix[y*half.Stride:][:4*n]
+		for i := range to {
+			from := i&^3*2 + i&3
+			to[i] = uint8((uint(upper[from]) + uint(upper[from+4]) + uint(lower[from]) + uint(lower[from+4]) + 2) / 4)
+		}
+	}
+	return half
+}
+
+// draw draws a cover over a square of img. Scaling it is most of the work of a
+// screen, so the result is kept for the next time.
+func (a *Artwork) draw(img *image.RGBA, at image.Rectangle) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	size := image.Rectangle{Max: at.Size()}
+	if a.scaled == nil || a.scaled.Rect != size {
+		m := shrink(a.pixels, size.Dx())
+		a.scaled = image.NewRGBA(size)
+		draw.CatmullRom.Scale(a.scaled, size, m, m.Rect, draw.Src, nil)
+	}
+	draw.Draw(img, at, a.scaled, image.Point{}, draw.Over)
+}
