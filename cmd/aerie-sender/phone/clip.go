@@ -34,7 +34,7 @@ type unit struct {
 
 // Limits of a clip: what is read into memory, and hours of pictures.
 const (
-	maxClip  = 2 << 30
+	maxClip  = 1 << 30 // bytes
 	maxUnits = 1 << 20
 )
 
