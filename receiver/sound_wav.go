@@ -27,8 +27,10 @@ type wavFile struct {
 const (
 	wavRate   = 44100
 	wavHeader = 44
-	wavPoll   = 10 * time.Millisecond
-	wavBlock  = 441
+	// wavPoll is how often the file is written. Nobody waits for it, and to wake
+	// up is most of what sound costs the processor.
+	wavPoll  = 40 * time.Millisecond
+	wavBlock = 441
 	// The sizes in the header have 32 bits.
 	wavMost = (math.MaxUint32 - wavHeader) / 4
 )

@@ -18,7 +18,8 @@
 // ignored resend requests), pipe_test.go (a sender over TCP), anchor_test.go
 // (senders whose sync packets tremble, drift and leap), seal_test.go (what is
 // done to sealed packets), buffered_test.go (buffered sound, its flushes and
-// changes of format), conceal_test.go (no click above -40 dBFS), and fuzz
+// changes of format), records_test.go (how it is cut into packets, without an
+// allocation), conceal_test.go (no click above -40 dBFS), and fuzz
 // targets for the ports and the connections.
 package audio
 

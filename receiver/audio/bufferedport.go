@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -63,41 +64,80 @@ func (p *BufferedPort) Run(ctx context.Context, ln *net.TCPListener) {
 	}
 }
 
-// read takes packets from a connection: each behind its length of two bytes,
-// which counts itself.
+// records are what a connection carries: packets, each behind its length of two
+// bytes, which counts itself. Packets are small and many, so the connection is
+// read for as many as there are, and the deadline moved only for one that is
+// not here as a whole.
+type records struct {
+	c     net.Conn
+	r     *bufio.Reader
+	timed bool // the connection has a deadline
+}
+
+func newRecords(c net.Conn) *records {
+	return &records{c: c, r: bufio.NewReaderSize(c, 1<<16)} // the longest record fits
+}
+
+// next returns the next packet, which is valid until skip, and the length of
+// its record. The error is io.EOF where the sender ended between packets.
+func (s *records) next() (packet []byte, n int, err error) {
+	if s.timed && s.r.Buffered() < 2 {
+		s.timed = false
+		if err := s.c.SetReadDeadline(time.Time{}); err != nil {
+			return nil, 0, err
+		}
+	}
+	head, err := s.r.Peek(2)
+	if err != nil {
+		if err == io.EOF && len(head) > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, 0, err
+	}
+	if n = int(binary.BigEndian.Uint16(head)); n <= 2 {
+		return nil, 0, fmt.Errorf("audio: buffered record of %d bytes", n)
+	}
+	if s.r.Buffered() < n {
+		s.timed = true
+		if err := s.c.SetReadDeadline(time.Now().Add(packetStall)); err != nil {
+			return nil, 0, err
+		}
+	}
+	record, err := s.r.Peek(n)
+	switch {
+	case err == nil:
+		return record[2:], n, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = errors.New("audio: the sender stopped within a packet")
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
+	}
+	return nil, 0, err
+}
+
+// skip is done with a record, which is here.
+func (s *records) skip(n int) { _, _ = s.r.Discard(n) }
+
+// read takes packets from a connection until it ends.
 func (p *BufferedPort) read(c net.Conn) error {
-	buf := make([]byte, 2+1<<16)
+	in := newRecords(c)
 	refused := 0
 	for {
-		if err := c.SetReadDeadline(time.Time{}); err != nil {
-			return err
+		packet, n, err := in.next()
+		if err == io.EOF {
+			return nil
 		}
-		if _, err := io.ReadFull(c, buf[:2]); err != nil {
-			if err == io.EOF {
-				return nil
-			}
-			return err
-		}
-		n := int(binary.BigEndian.Uint16(buf))
-		if n <= 2 {
-			return fmt.Errorf("audio: buffered record of %d bytes", n)
-		}
-		if err := c.SetReadDeadline(time.Now().Add(packetStall)); err != nil {
-			return err
-		}
-		if _, err := io.ReadFull(c, buf[2:n]); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				err = errors.New("audio: the sender stopped within a packet")
-			}
+		if err != nil {
 			return err
 		}
 		if p.Arrived != nil {
 			p.Arrived(p.Now())
 		}
 		before := p.Stream.Counts.Refused.Value()
-		if err := p.Stream.Put(buf[2:n]); err != nil {
+		if err := p.Stream.Put(packet); err != nil {
 			return err
 		}
+		in.skip(n)
 		if p.Stream.Counts.Refused.Value() == before {
 			refused = 0
 		} else if refused++; refused == refusedLimit {
