@@ -1,4 +1,4 @@
-// Lab is the virtual bench: it runs Go tests inside a throw-away virtual
+// Command lab is the virtual bench: it runs Go tests inside a throw-away virtual
 // machine whose kernel has virtual displays, codecs, sound cards, GPIO chips
 // and CEC adapters, all driven through the kernel's real uAPI.
 //
