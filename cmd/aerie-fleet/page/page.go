@@ -104,7 +104,9 @@ func New(o Options) *Server {
 	}
 	s.mux.HandleFunc("POST /login", s.login)
 	s.mux.HandleFunc("POST /logout", s.logout)
-	api := func(pattern string, f func(*http.Request) (any, error)) { s.mux.Handle(pattern, s.owner(answerWith(f))) }
+	api := func(pattern string, f func(*http.Request) (any, error)) {
+		s.mux.Handle(pattern, s.owner(answerWith(f)))
+	}
 	api("GET /api/overview", func(r *http.Request) (any, error) { return o.Fleet.Overview(r.Context()) })
 	api("GET /api/devices", s.list)
 	api("GET /api/devices/{id}", func(r *http.Request) (any, error) { return o.Fleet.Device(r.Context(), r.PathValue("id")) })
