@@ -15,7 +15,7 @@ func (s *Store) Confirm(running Slot) error {
 	if err != nil {
 		return fmt.Errorf("ota: confirm slot %s: %w", running, err)
 	}
-	return s.change(func(st *state) error {
+	return s.change(func(st *state) {
 		if st.Proven != r.SHA256 {
 			from := st.Last.From
 			if st.Last.Kind != Installed || st.Last.To != r.Version {
@@ -28,22 +28,22 @@ func (s *Store) Confirm(running Slot) error {
 			st.Starts = starts{}
 		}
 		st.clearBad(r.SHA256)
-		return nil
 	})
 }
 
 // Proven tells whether the release in a slot has proved itself. The factory
 // binary needs not.
 func (s *Store) Proven(slot Slot) bool {
+	st, _ := s.load()
+	return s.proven(st, slot)
+}
+
+func (s *Store) proven(st state, slot Slot) bool {
 	if !slot.inStore() {
 		return true
 	}
 	r, err := s.describe(slot)
-	if err != nil {
-		return false
-	}
-	st, _ := s.load()
-	return st.Proven == r.SHA256
+	return err == nil && st.Proven == r.SHA256
 }
 
 // Forgive takes back the start that was counted last: the release in the slot
@@ -56,11 +56,10 @@ func (s *Store) Forgive(running Slot) error {
 	if err != nil {
 		return err
 	}
-	return s.change(func(st *state) error {
+	return s.change(func(st *state) {
 		if st.Starts.SHA256 == r.SHA256 && st.Starts.Count > 0 {
 			st.Starts.Count--
 		}
-		return nil
 	})
 }
 
@@ -78,7 +77,7 @@ func (s *Store) SendBack() (Event, error) {
 		return Event{}, fmt.Errorf("ota: %w: the factory version is the one that is started", ErrNoOlder)
 	}
 	var e Event
-	err = s.change(func(st *state) error {
+	err = s.locked(func(st *state) error {
 		from, err := s.describe(current)
 		if err == nil {
 			st.setBad(from, "was sent back by the owner")

@@ -18,10 +18,9 @@ type FS interface {
 	Open(name string) (io.ReadCloser, error)
 	// Stat tells size and mode of a file, not following links.
 	Stat(name string) (fs.FileInfo, error)
-	// Create makes a file empty and opens it for writing; Append opens one
-	// for writing at its end, and makes it where there is none.
-	Create(name string) (File, error)
-	Append(name string) (File, error)
+	// Edit opens a file for reading and writing, and makes it where there is
+	// none.
+	Edit(name string) (File, error)
 	// Mkdir makes a folder unless it is there.
 	Mkdir(name string) error
 	// Rename gives a file or link another name in the same folder, under
@@ -40,7 +39,8 @@ type FS interface {
 
 // File is a file that is being written.
 type File interface {
-	io.WriteCloser
+	Partial
+	io.Closer
 	// Chmod sets the permissions.
 	Chmod(mode fs.FileMode) error
 	// Sync returns when content and permissions have reached the disk.
@@ -97,13 +97,9 @@ func (f *folder) Open(name string) (io.ReadCloser, error) {
 
 func (f *folder) Stat(name string) (fs.FileInfo, error) { return f.root.Lstat(name) }
 
-func (f *folder) Create(name string) (File, error) { return f.write(name, os.O_TRUNC) }
-
-func (f *folder) Append(name string) (File, error) { return f.write(name, os.O_APPEND) }
-
-func (f *folder) write(name string, how int) (File, error) {
+func (f *folder) Edit(name string) (File, error) {
 	// Nothing in the folder is secret, and the owner's tools read it as well.
-	file, err := f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|how, 0o644)
+	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -13,9 +13,9 @@ type Update struct {
 	Release Release
 	// ByHand lets a release be tried again that was bad, for the owner asks.
 	ByHand bool
-	// Fetch writes the program behind what is there already of it. What is
-	// written beyond the size of the release is refused.
-	Fetch func(ctx context.Context, to *Partial) error
+	// Fetch makes the program whole. Of it the first so many bytes are there,
+	// from an earlier try. What goes beyond the size of the release is refused.
+	Fetch func(ctx context.Context, to Partial, have int64) error
 	// Test runs the self-test of the program at a path.
 	Test func(ctx context.Context, path string) error
 	// Step is told what is under way; nil for nobody.
@@ -33,41 +33,25 @@ const (
 	Switching Step = "installing"
 )
 
-// Partial is the part of a program that is there.
-type Partial struct {
-	disk  FS
-	name  string
-	file  File
-	size  int64
-	limit int64
+// Partial is where a program grows.
+type Partial interface {
+	io.ReaderAt
+	io.WriterAt
+	Truncate(size int64) error
 }
 
-// Size is how much there is, in bytes.
-func (p *Partial) Size() int64 { return p.size }
+// bounded is one that takes no more than a program has.
+type bounded struct {
+	Partial
+	size int64
+}
 
-// Write writes behind it.
-func (p *Partial) Write(b []byte) (int, error) {
-	if p.size+int64(len(b)) > p.limit {
-		return 0, fmt.Errorf("ota: more than the %d bytes of the release", p.limit)
+func (b bounded) WriteAt(p []byte, at int64) (int, error) {
+	if at < 0 || at+int64(len(p)) > b.size {
+		return 0, fmt.Errorf("ota: more than the %d bytes of the release", b.size)
 	}
-	n, err := p.file.Write(b)
-	p.size += int64(n)
-	return n, err
+	return b.Partial.WriteAt(p, at)
 }
-
-// Reset throws away what is there.
-func (p *Partial) Reset() error {
-	file, err := p.disk.Create(p.name)
-	if err != nil {
-		return err
-	}
-	p.file.Close()
-	p.file, p.size = file, 0
-	return nil
-}
-
-// Reader reads what is there from its beginning.
-func (p *Partial) Reader() (io.ReadCloser, error) { return p.disk.Open(p.name) }
 
 // Acceptable tells why a release would not be installed: an error that wraps
 // ErrOld, ErrBad, ErrInstalled or ErrTrying. Running is the slot that asks.
@@ -190,14 +174,15 @@ func (s *Store) stage(ctx context.Context, slot Slot, u Update) error {
 
 // fetch makes the partial program whole. Beside it stands the description of
 // what it is a part of.
-func (s *Store) fetch(ctx context.Context, slot Slot, u Update) (err error) {
-	p := &Partial{disk: s.disk, name: binaryName(slot) + partialSuffix, limit: u.Release.Size}
-	about := descriptionName(slot) + partialSuffix
+func (s *Store) fetch(ctx context.Context, slot Slot, u Update) error {
+	name, about := binaryName(slot)+partialSuffix, descriptionName(slot)+partialSuffix
+	var have int64
 	if r, err := s.readRelease(about); err == nil && r == u.Release {
-		if st, err := s.disk.Stat(p.name); err == nil && st.Mode().IsRegular() && st.Size() <= p.limit {
-			p.size = st.Size()
+		if st, err := s.disk.Stat(name); err == nil && st.Mode().IsRegular() && st.Size() <= r.Size {
+			have = st.Size()
 		}
-	} else {
+	}
+	if have == 0 {
 		s.discard(slot)
 		content, err := encodeJSON(u.Release)
 		if err != nil {
@@ -207,40 +192,23 @@ func (s *Store) fetch(ctx context.Context, slot Slot, u Update) (err error) {
 			return err
 		}
 	}
-	open := s.disk.Append
-	if p.size == 0 {
-		open = s.disk.Create
-	}
-	if p.file, err = open(p.name); err != nil {
-		return err
-	}
 	u.step(Fetching)
-	if p.size < p.limit {
-		err = u.Fetch(ctx, p)
+	if have == u.Release.Size {
+		return nil
 	}
-	if closeErr := p.file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil && p.size < p.limit {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
+	return edit(s.disk, name, func(f File) error {
+		return u.Fetch(ctx, bounded{f, u.Release.Size}, have)
+	})
 }
 
 // seal makes a program executable and has it reach the disk.
 func (s *Store) seal(name string) error {
-	f, err := s.disk.Append(name)
-	if err != nil {
-		return err
-	}
-	err = f.Chmod(0o755)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	return edit(s.disk, name, func(f File) error {
+		if err := f.Chmod(0o755); err != nil {
+			return err
+		}
+		return f.Sync()
+	})
 }
 
 // discard removes what was fetched so far. What cannot be removed is
@@ -255,7 +223,7 @@ func (s *Store) discard(slot Slot) {
 
 // adopt has the next start take a slot.
 func (s *Store) adopt(slot Slot, r Release) error {
-	return s.change(func(st *state) error {
+	return s.locked(func(st *state) error {
 		var from Release
 		if current := s.Current(); current != Factory {
 			from, _ = s.describe(current)

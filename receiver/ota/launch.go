@@ -14,8 +14,8 @@ type Choice struct {
 }
 
 // Launch chooses the program to start, counts the start, and calls start. If
-// that returns, the program could not be started, and Launch chooses again;
-// the factory binary comes last. The error is the one of that.
+// that fails, Launch chooses again; the factory binary comes last. The error
+// is the one of that.
 //
 // Launch does not refuse: whatever is wrong with disk, slots and state, start
 // is called in the end. A version that has not proved itself is only started
@@ -29,7 +29,7 @@ func (s *Store) Launch(start func(Choice) error) error {
 			s.log.Warn("ota: not the version that was installed last", "slot", c.Slot, "version", c.Release.Version, "because", c.Why)
 		}
 		err := start(c)
-		if c.Slot == Factory {
+		if err == nil || c.Slot == Factory {
 			return err
 		}
 		l.unfit[c.Slot] = fmt.Sprintf("%s could not be started: %v", c.Release.Version, err)

@@ -1,7 +1,6 @@
 package ota
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -145,17 +144,27 @@ func readSmall(disk FS, name string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// writeFile writes a file whose content has reached the disk afterwards,
-// though not its name.
+// writeFile makes a file anew, whatever stood in its place. Its content has
+// reached the disk afterwards, though not its name.
 func writeFile(disk FS, name string, content []byte) error {
-	f, err := disk.Create(name)
+	if err := disk.Remove(name); err != nil {
+		return err
+	}
+	return edit(disk, name, func(f File) error {
+		if _, err := f.WriteAt(content, 0); err != nil {
+			return err
+		}
+		return f.Sync()
+	})
+}
+
+// edit opens a file for a function.
+func edit(disk FS, name string, change func(File) error) error {
+	f, err := disk.Edit(name)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, bytes.NewReader(content))
-	if err == nil {
-		err = f.Sync()
-	}
+	err = change(f)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

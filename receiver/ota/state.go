@@ -258,9 +258,8 @@ func (s *Store) keep(st state) error {
 	return nil
 }
 
-// change changes the state, with no other change at the same time. Without a
-// change by the function nothing is written.
-func (s *Store) change(edit func(*state) error) error {
+// locked gives the state to a function, with nobody else changing it.
+func (s *Store) locked(use func(*state) error) error {
 	unlock, err := s.disk.Lock(stateLock, stateWait)
 	if err != nil {
 		return fmt.Errorf("ota: lock the state: %w", err)
@@ -270,15 +269,20 @@ func (s *Store) change(edit func(*state) error) error {
 	if err != nil {
 		return err
 	}
-	before, err := st.encode()
-	if err != nil {
-		return err
-	}
-	if err := edit(&st); err != nil {
-		return err
-	}
-	if after, err := st.encode(); err != nil || bytes.Equal(before, after) {
-		return err
-	}
-	return s.keep(st)
+	return use(&st)
+}
+
+// change changes the state. Nothing is written where nothing changes.
+func (s *Store) change(edit func(*state)) error {
+	return s.locked(func(st *state) error {
+		before, err := st.encode()
+		if err != nil {
+			return err
+		}
+		edit(st)
+		if after, err := st.encode(); err != nil || bytes.Equal(before, after) {
+			return err
+		}
+		return s.keep(*st)
+	})
 }
