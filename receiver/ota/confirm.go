@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"errors"
 	"fmt"
 )
 
@@ -24,9 +25,7 @@ func (s *Store) Confirm(running Slot) error {
 			st.Last = Event{Kind: Confirmed, From: from, To: r.Version}
 		}
 		st.Proven, st.Floor = r.SHA256, max(st.Floor, r.Counter)
-		if st.Starts.SHA256 == r.SHA256 {
-			st.Starts = starts{}
-		}
+		st.setStarts(r.SHA256, 0)
 		st.clearBad(r.SHA256)
 	})
 }
@@ -57,9 +56,7 @@ func (s *Store) Forgive(running Slot) error {
 		return err
 	}
 	return s.change(func(st *state) {
-		if st.Starts.SHA256 == r.SHA256 && st.Starts.Count > 0 {
-			st.Starts.Count--
-		}
+		st.setStarts(r.SHA256, st.starts(r.SHA256)-1)
 	})
 }
 
@@ -84,6 +81,9 @@ func (s *Store) SendBack() (Event, error) {
 		}
 		l := launch{store: s, unfit: map[Slot]string{current: "sent back"}}
 		c := l.choose(st, current)
+		if l.doubtful {
+			return errors.New("ota: the disk cannot be read: " + c.Why)
+		}
 		e = Event{Kind: SentBack, From: from.Version, To: c.Release.Version}
 		st.Last = e
 		if err := s.save(*st); err != nil {

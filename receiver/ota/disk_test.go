@@ -1,7 +1,6 @@
 package ota
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -216,8 +215,11 @@ func (d *disk) Readlink(name string) (string, error) {
 		return "", err
 	}
 	n, err := d.find(name)
-	if err != nil || n.kind != fs.ModeSymlink {
-		return "", errors.Join(err, syscall.EINVAL)
+	if err != nil {
+		return "", err
+	}
+	if n.kind != fs.ModeSymlink {
+		return "", syscall.EINVAL
 	}
 	return n.target, nil
 }

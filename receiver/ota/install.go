@@ -143,9 +143,6 @@ func (s *Store) stage(ctx context.Context, slot Slot, u Update) error {
 	if err := s.disk.Mkdir(string(slot)); err != nil {
 		return err
 	}
-	if err := s.disk.SyncDir("."); err != nil {
-		return err
-	}
 	partial := binaryName(slot) + partialSuffix
 	if err := s.fetch(ctx, slot, u); err != nil {
 		return err
@@ -230,10 +227,9 @@ func (s *Store) adopt(slot Slot, r Release) error {
 		}
 		st.Last = Event{Kind: Installed, From: from.Version, To: r.Version}
 		st.clearBad(r.SHA256)
-		if st.Starts.SHA256 == r.SHA256 {
-			st.Starts = starts{}
-		}
-		// The disk must have the state before the link.
+		st.setStarts(r.SHA256, 0)
+		// The disk must have the state, and the name of the slot with it,
+		// before the link.
 		if err := s.save(*st); err != nil {
 			return err
 		}

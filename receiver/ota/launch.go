@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -40,6 +41,9 @@ func (s *Store) Launch(start func(Choice) error) error {
 type launch struct {
 	store *Store
 	unfit map[Slot]string // what was found so far
+	// doubtful tells that the disk failed to answer: it may do better at the
+	// next start, so the link stays.
+	doubtful bool
 }
 
 // next chooses and counts. The lock is not worth more than a moment: what it
@@ -54,14 +58,17 @@ func (l *launch) next() Choice {
 	st, err := s.load()
 	if err != nil {
 		s.log.Error("ota: starting without the record of updates", "error", err)
+		l.doubtful = true
 	}
-	before, was := st, s.Current()
+	was, err := s.current()
+	l.doubtful = l.doubtful || err != nil
+	before := st
 	for {
 		c := l.choose(&st, was)
-		if l.count(&st, before, c, was, err == nil) {
+		if l.count(&st, before, c, was) {
 			return c
 		}
-		st = before
+		st, l.doubtful = before, true
 		l.unfit[c.Slot] = fmt.Sprintf("%s has not proved itself, and its start cannot be counted", c.Release.Version)
 	}
 }
@@ -99,6 +106,7 @@ func (l *launch) examine(st *state, slot Slot, provenOnly bool) (Release, string
 	case missing(err):
 		return r, empty
 	case err != nil:
+		l.doubt(err)
 		return r, short(fmt.Sprintf("slot %s: %v", slot, err))
 	case provenOnly && r.SHA256 != st.Proven:
 		return r, empty
@@ -108,15 +116,21 @@ func (l *launch) examine(st *state, slot Slot, provenOnly bool) (Release, string
 	if why := st.bad(r.SHA256); why != "" {
 		return r, short(fmt.Sprintf("%s %s", r.Version, why))
 	}
-	if tries := st.tries(r); st.Starts.SHA256 == r.SHA256 && st.Starts.Count >= tries {
+	if tries := st.tries(r); st.starts(r.SHA256) >= tries {
 		st.setBad(r, fmt.Sprintf("did not stay up in %d starts", tries))
 		return r, short(fmt.Sprintf("%s %s", r.Version, st.bad(r.SHA256)))
 	}
 	if _, err := s.verify(slot); err != nil {
+		l.doubt(err)
 		l.unfit[slot] = short(fmt.Sprintf("%s cannot be used: %v", r.Version, err))
 		return r, l.unfit[slot]
 	}
 	return r, ""
+}
+
+// doubt notes an error that says nothing about what is on the disk.
+func (l *launch) doubt(err error) {
+	l.doubtful = l.doubtful || !errors.Is(err, ErrDamaged) && !missing(err)
 }
 
 // tries is how often a release is started without being healthy.
@@ -128,14 +142,11 @@ func (st *state) tries(r Release) int {
 }
 
 // count notes a choice before it is started. It tells whether it may be.
-func (l *launch) count(st *state, before state, c Choice, current Slot, readable bool) bool {
+func (l *launch) count(st *state, before state, c Choice, current Slot) bool {
 	s := l.store
 	st.Started = c.Slot
 	if c.Slot != Factory {
-		if st.Starts.SHA256 != c.Release.SHA256 {
-			st.Starts = starts{SHA256: c.Release.SHA256}
-		}
-		st.Starts.Count++
+		st.setStarts(c.Release.SHA256, st.starts(c.Release.SHA256)+1)
 	}
 	if c.Slot != current && current != Factory {
 		from := Release{Version: "slot " + string(current)}
@@ -147,14 +158,14 @@ func (l *launch) count(st *state, before state, c Choice, current Slot, readable
 			st.Last = e
 		}
 	}
-	err := l.write(*st, before, readable)
+	err := l.write(*st, before)
 	if err != nil {
 		s.log.Error("ota: this start is not counted", "error", err)
 		if c.Slot != Factory && c.Release.SHA256 != st.Proven {
 			return false
 		}
 	}
-	if c.Slot != current {
+	if c.Slot != current && err == nil && !l.doubtful {
 		if err := s.point(c.Slot); err != nil {
 			s.log.Error("ota: the link to the slot cannot be set", "error", err)
 		}
@@ -163,16 +174,16 @@ func (l *launch) count(st *state, before state, c Choice, current Slot, readable
 }
 
 // write keeps a state. One that could not be read is not replaced on the disk.
-func (l *launch) write(st, before state, readable bool) error {
+func (l *launch) write(st, before state) error {
 	old, err := before.encode()
 	if err != nil {
 		return err
 	}
 	content, err := st.encode()
 	switch {
-	case err != nil || string(content) == string(old):
+	case err != nil || bytes.Equal(content, old) && !st.inMemory:
 		return err
-	case readable:
+	case !before.unread:
 		return l.store.keep(st)
 	case l.store.volatile != nil:
 		return writeFile(l.store.volatile, stateName, content)

@@ -35,6 +35,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -123,11 +124,20 @@ func (s *Store) Program(slot Slot) string { return filepath.Join(s.path, binaryN
 // Current returns the slot that the next start takes, as far as the link
 // says: Factory if there is none.
 func (s *Store) Current() Slot {
+	slot, _ := s.current()
+	return slot
+}
+
+// current is Current, with the error of a disk that does not answer.
+func (s *Store) current() (Slot, error) {
 	target, err := s.disk.Readlink(currentName)
-	if slot := Slot(target); err == nil && slot.inStore() {
-		return slot
+	switch slot := Slot(target); {
+	case err == nil && slot.inStore():
+		return slot, nil
+	case err == nil, missing(err), errors.Is(err, syscall.EINVAL): // the last: no link
+		return Factory, nil
 	}
-	return Factory
+	return Factory, err
 }
 
 // point makes the link name a slot, or removes it for Factory. The new link

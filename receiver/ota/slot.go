@@ -173,5 +173,3 @@ func edit(disk FS, name string, change func(File) error) error {
 
 // missing tells that there was nothing to read.
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
-
-func isDamaged(err error) bool { return errors.Is(err, ErrDamaged) }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Limits of the state.
@@ -14,6 +16,8 @@ const (
 	maxState  = 64 << 10
 	maxReason = 300 // bytes
 	maxBad    = 16  // releases that are remembered as bad; the oldest goes
+	maxCount  = 1000
+	maxStarts = 4 // releases whose starts are counted, likewise
 )
 
 // stateFormat is that of the state file. The factory binary, the oldest
@@ -30,12 +34,15 @@ type state struct {
 	Proven Digest `json:"proven"`
 	// Started is what the launcher started last.
 	Started Slot `json:"started,omitempty"`
-	// Starts counts the starts of one release since it was healthy.
-	Starts starts `json:"starts"`
+	// Starts counts the starts of releases since they were healthy.
+	Starts []starts `json:"starts,omitempty"`
 	// Bad lists releases that are not started or installed by themselves.
 	Bad []badRelease `json:"bad,omitempty"`
 	// Last is what happened last.
 	Last Event `json:"last"`
+
+	inMemory bool // the disk does not know it yet
+	unread   bool // the disk may know another one
 }
 
 type starts struct {
@@ -98,6 +105,24 @@ func (e Event) String() string {
 	return text
 }
 
+// starts returns how often a release was started since it was healthy.
+func (st *state) starts(d Digest) int {
+	for _, x := range st.Starts {
+		if x.SHA256 == d {
+			return x.Count
+		}
+	}
+	return 0
+}
+
+func (st *state) setStarts(d Digest, count int) {
+	st.Starts = slices.DeleteFunc(slices.Clone(st.Starts), func(x starts) bool { return x.SHA256 == d })
+	if count > 0 {
+		st.Starts = append(st.Starts, starts{d, count})
+	}
+	st.Starts = st.Starts[max(0, len(st.Starts)-maxStarts):]
+}
+
 // bad returns why a release is bad, "" if it is not.
 func (st *state) bad(d Digest) string {
 	for _, b := range st.Bad {
@@ -108,9 +133,10 @@ func (st *state) bad(d Digest) string {
 	return ""
 }
 
-// setBad remembers a release as bad.
+// setBad remembers a release as bad, which ends the counting of its starts.
 func (st *state) setBad(r Release, why string) {
 	st.clearBad(r.SHA256)
+	st.setStarts(r.SHA256, 0)
 	st.Bad = append(st.Bad, badRelease{r.Version, r.SHA256, short(why)})
 	st.Bad = st.Bad[max(0, len(st.Bad)-maxBad):]
 }
@@ -164,8 +190,10 @@ func decodeState(data []byte) (st state, err error) {
 		return fail("%v", err)
 	}
 	switch {
-	case st.Starts.Count < 0 || st.Starts.Count > 1<<20:
-		return fail("%d starts", st.Starts.Count)
+	case len(st.Starts) > maxStarts:
+		return fail("starts of %d releases", len(st.Starts))
+	case slices.ContainsFunc(st.Starts, func(x starts) bool { return x.Count <= 0 || x.Count > maxCount }):
+		return fail("starts %v", st.Starts)
 	case len(st.Bad) > maxBad:
 		return fail("%d bad releases", len(st.Bad))
 	case st.Started != "" && st.Started != Factory && !st.Started.inStore():
@@ -181,6 +209,7 @@ func (s *Store) load() (state, error) {
 	if s.volatile != nil {
 		if data, err := readSmall(s.volatile, stateName, maxState); err == nil {
 			if st, err := decodeState(data); err == nil {
+				st.inMemory = true
 				return st, nil
 			}
 		}
@@ -195,13 +224,15 @@ func (s *Store) load() (state, error) {
 		return st, nil
 	case missing(err):
 		return s.rebuild(), nil
-	case isDamaged(err):
+	case errors.Is(err, ErrDamaged), errors.Is(err, syscall.EISDIR):
 		s.log.Error("the record of updates cannot be used and is made anew", "error", err)
 		st = s.rebuild()
 		st.Last = Event{Kind: StateLost, Why: short(err.Error())}
 		return st, nil
 	}
-	return s.rebuild(), fmt.Errorf("ota: read the state: %w", err)
+	st = s.rebuild()
+	st.unread = true
+	return st, fmt.Errorf("ota: read the state: %w", err)
 }
 
 // rebuild makes a state out of what the slots say. The release that is
@@ -272,7 +303,8 @@ func (s *Store) locked(use func(*state) error) error {
 	return use(&st)
 }
 
-// change changes the state. Nothing is written where nothing changes.
+// change changes the state. Nothing is written where nothing changes that the
+// disk knows.
 func (s *Store) change(edit func(*state)) error {
 	return s.locked(func(st *state) error {
 		before, err := st.encode()
@@ -280,7 +312,7 @@ func (s *Store) change(edit func(*state)) error {
 			return err
 		}
 		edit(st)
-		if after, err := st.encode(); err != nil || bytes.Equal(before, after) {
+		if after, err := st.encode(); err != nil || bytes.Equal(before, after) && !st.inMemory {
 			return err
 		}
 		return s.keep(*st)

@@ -55,7 +55,7 @@ func (s *Store) Status(running Slot) Status {
 	if next := s.Current(); next != running {
 		status.Pending = version(next)
 	}
-	if st.Last.Kind == WentBack || st.Last.Kind == SentBack {
+	if (st.Last.Kind == WentBack || st.Last.Kind == SentBack) && st.Last.From != status.Version {
 		status.WentBack = st.Last.String()
 	}
 	for _, b := range st.Bad {
