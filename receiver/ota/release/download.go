@@ -53,33 +53,22 @@ func Download(ctx context.Context, s Source, r *Release, to Partial, have int64,
 	l.Stall, l.Total = cmp.Or(l.Stall, 30*time.Second), cmp.Or(l.Total, 2*time.Hour)
 	ctx, cancel := context.WithTimeoutCause(ctx, l.Total, ErrTooLong)
 	defer cancel()
-	d := &download{source: s, release: r, to: to, limits: l, have: max(have, 0)}
-	for {
-		// Of a longer file, another one's most likely, nothing is kept.
-		if d.have > r.Size {
-			d.have = 0
-		}
-		if err := to.Truncate(d.have); err != nil {
-			return fmt.Errorf("release: %w", err)
-		}
-		if d.have > 0 {
-			d.pieced = true
-		}
-		err := d.fetch(ctx)
-		if err == nil {
-			err = r.Verify(io.NewSectionReader(to, 0, r.Size))
-		}
-		if !errors.Is(err, ErrContent) {
-			return err
-		}
+	// Of a longer file, another one's most likely, nothing is kept.
+	if have < 0 || have > r.Size {
+		have = 0
+	}
+	d := &download{source: s, release: r, to: to, limits: l, have: have, pieced: have > 0}
+	err := d.run(ctx)
+	if errors.Is(err, ErrContent) && d.pieced {
+		d = &download{source: s, release: r, to: to, limits: l}
+		err = d.run(ctx)
+	}
+	if errors.Is(err, ErrContent) {
 		if terr := to.Truncate(0); terr != nil {
 			return fmt.Errorf("release: %w, after: %w", terr, err)
 		}
-		if !d.pieced {
-			return err
-		}
-		*d = download{source: s, release: r, to: to, limits: l}
 	}
+	return err
 }
 
 // download is one that is under way.
@@ -92,6 +81,17 @@ type download struct {
 	have   int64
 	tag    string // of the file that have is of
 	pieced bool   // have came in several pieces, maybe of different files
+}
+
+// run fetches what is missing and checks the whole.
+func (d *download) run(ctx context.Context) error {
+	if err := d.to.Truncate(d.have); err != nil {
+		return fmt.Errorf("release: %w", err)
+	}
+	if err := d.fetch(ctx); err != nil {
+		return err
+	}
+	return d.release.Verify(io.NewSectionReader(d.to, 0, d.release.Size))
 }
 
 // fetch makes attempts until all is there.

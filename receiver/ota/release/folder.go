@@ -10,27 +10,33 @@ import (
 
 // Folder is a folder of this machine: a USB stick, most often, which is a
 // stranger's file system. Names do not lead out of it, links included.
-type Folder struct{ root *os.Root }
+type Folder struct{ path string }
 
-// NewFolder opens a folder. Close it when done, or the medium stays in use.
+// NewFolder makes a source of a folder. It is opened when something is read,
+// so a medium is not kept from being taken out.
 func NewFolder(path string) (*Folder, error) {
-	root, err := os.OpenRoot(path)
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = &os.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("release: %w", err)
 	}
-	return &Folder{root}, nil
+	return &Folder{path}, nil
 }
-
-// Close lets go of the folder.
-func (f *Folder) Close() error { return f.root.Close() }
 
 // Open opens a regular file.
 func (f *Folder) Open(_ context.Context, name string, from int64, _ string) (*Content, error) {
 	if !fileName.MatchString(name) {
 		return nil, fmt.Errorf("release: %w: file name %.80q", ErrFormat, name)
 	}
+	root, err := os.OpenRoot(f.path)
+	if err != nil {
+		return nil, fmt.Errorf("release: %w", err)
+	}
+	defer root.Close()
 	// A pipe would wait for its other end.
-	file, err := f.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("release: %w", err)
 	}

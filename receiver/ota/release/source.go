@@ -31,10 +31,17 @@ type Content struct {
 // ParseSource opens the source that a setting names: an address "https://..."
 // or a path. "http://..." is refused with ErrInsecure unless it is allowed.
 func ParseSource(where string, o WebOptions) (Source, error) {
+	var s Source
+	var err error
 	if strings.Contains(where, "://") {
-		return NewWeb(where, o)
+		s, err = NewWeb(where, o)
+	} else {
+		s, err = NewFolder(where)
 	}
-	return NewFolder(where)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // patience is how long a signature file may take.

@@ -19,10 +19,7 @@ import (
 // is later. So a chain must be sound, its names right and no part of it ended
 // before the build; that one ended since then cannot be seen without a clock.
 // What is downloaded is protected by its signature all the same.
-type tlsDialer struct {
-	WebOptions
-	dialer *net.Dialer
-}
+type tlsDialer struct{ WebOptions }
 
 // maxChain is how many certificates may begin one after the other.
 const maxChain = 4
@@ -50,7 +47,7 @@ func (d *tlsDialer) dial(ctx context.Context, network, address string) (net.Conn
 
 // handshake connects and verifies as of a time.
 func (d *tlsDialer) handshake(ctx context.Context, network, address, host string, now time.Time) (net.Conn, error) {
-	conn, err := d.dialer.DialContext(ctx, network, address)
+	conn, err := d.WebOptions.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

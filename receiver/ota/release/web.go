@@ -25,6 +25,8 @@ type WebOptions struct {
 	// Now and Built are for tests: the clock, and what it must have passed.
 	Now   func() time.Time
 	Built time.Time
+
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Bounds on what a server may do before the first byte of a file.
@@ -57,11 +59,13 @@ func NewWeb(address string, o WebOptions) (*Web, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	dial := &net.Dialer{Timeout: dialTime}
+	if o.dial == nil {
+		o.dial = (&net.Dialer{Timeout: dialTime}).DialContext
+	}
 	transport := &http.Transport{
 		Proxy:          http.ProxyFromEnvironment,
-		DialContext:    dial.DialContext,
-		DialTLSContext: (&tlsDialer{o, dial}).dial,
+		DialContext:    o.dial,
+		DialTLSContext: (&tlsDialer{o}).dial,
 		// A compressed answer could grow without end, and has no ranges.
 		DisableCompression:     true,
 		DisableKeepAlives:      true,
