@@ -218,7 +218,6 @@ func TestUnstartable(t *testing.T) {
 
 // TestRefusals: what is not installed, and why.
 func TestRefusals(t *testing.T) {
-	failing := errors.New("the decoder does not work")
 	for _, c := range []struct {
 		name   string
 		life   int
@@ -235,7 +234,6 @@ func TestRefusals(t *testing.T) {
 		{"with a line in its version", 9, Update{Release: Release{"3\nok", 9, 5, Digest{}}}, nil},
 		{"without a size", 9, Update{Release: Release{"3", 9, 0, Digest{}}}, nil},
 		{"of any size", 9, Update{Release: Release{"3", 9, MaxProgram + 1, Digest{}}}, nil},
-		{"failing its test", 9, Update{Release: releaseOf(3), Fetch: fetchOf(program(3)), Test: func(context.Context, string) error { return failing }}, ErrTest},
 	} {
 		d := lived(t, c.life)
 		before := d.String()
@@ -246,6 +244,23 @@ func TestRefusals(t *testing.T) {
 		if got := d.String(); got != before {
 			t.Errorf("%s: the disk has changed:\n%s", c.name, got)
 		}
+	}
+}
+
+// TestSelfTest: a release that fails its self-test is remembered as bad, and
+// nothing of it stays.
+func TestSelfTest(t *testing.T) {
+	d := lived(t, 9)
+	u := update(3)
+	u.Test = func(context.Context, string) error { return errors.New("the decoder does not work") }
+	if err := storeOn(d).Install(context.Background(), u); !errors.Is(err, ErrTest) {
+		t.Errorf("installed with %v", err)
+	}
+	if err := storeOn(d).Install(context.Background(), update(3)); !errors.Is(err, ErrBad) || !strings.Contains(err.Error(), "the decoder does not work") {
+		t.Errorf("tried again with %v", err)
+	}
+	if got := started(t, d); got != "2" || d.view[binaryName(A)+partialSuffix] != nil {
+		t.Errorf("%s is started, and on the disk is\n%v", got, d)
 	}
 }
 

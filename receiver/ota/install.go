@@ -104,6 +104,9 @@ func (s *Store) Install(ctx context.Context, u Update) error {
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrTest) {
 			s.discard(slot)
 		}
+		if errors.Is(err, ErrTest) {
+			s.reject(u.Release, err)
+		}
 		return fmt.Errorf("ota: install %s: %w", u.Release.Version, err)
 	}
 	u.step(Switching)
@@ -215,6 +218,13 @@ func (s *Store) discard(slot Slot) {
 		if err := s.disk.Remove(name + partialSuffix); err != nil {
 			s.log.Warn("ota: a partial download stays", "file", name+partialSuffix, "error", err)
 		}
+	}
+}
+
+// reject remembers a release that failed its test.
+func (s *Store) reject(r Release, why error) {
+	if err := s.change(func(st *state) { st.setBad(r, why.Error()) }); err != nil {
+		s.log.Warn("ota: a release that does not work may be tried again", "error", err)
 	}
 }
 

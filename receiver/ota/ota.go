@@ -89,7 +89,7 @@ var (
 	ErrInstalled = errors.New("is installed already")
 	ErrBusy      = errors.New("another update is under way")
 	ErrTrying    = errors.New("the last update has not proved itself yet")
-	ErrTest      = errors.New("the self-test failed")
+	ErrTest      = errors.New("failed its self-test")
 	ErrDamaged   = errors.New("damaged")
 	ErrNoOlder   = errors.New("there is nothing to go back to")
 )
