@@ -24,12 +24,11 @@ const (
 // When things are done. What a person asked for waits for little more than
 // the end of what is playing.
 const (
-	beat = 5 * time.Second
+	beat = 2 * time.Second
 
-	settledAfter  = time.Minute      // healthy, and the starts of a proven version are forgotten
-	provenAfter   = 5 * time.Minute  // healthy with all that it needs, and a new version has proved itself
-	provenAnyway  = 30 * time.Minute // the same without a network or a display
-	idleByHand    = 10 * time.Second
+	settledAfter  = time.Minute // healthy, and the starts of a proven version are forgotten
+	incomplete    = 6           // times as long, a version has to be healthy without a network or a display
+	idleByHand    = 5 * time.Second
 	idleInWindow  = time.Minute
 	idleAnyTime   = 30 * time.Minute
 	firstCheckMin = time.Minute
@@ -55,8 +54,9 @@ type UpdaterOptions struct {
 	Store   *Store
 	Running Slot // that this program was started from
 	Mode    Mode
-	Window  Window // in which a device that is idle installs without waiting longer
-	Find    Find   // nil: there is nowhere to look
+	Confirm time.Duration // for so long a new version must be healthy
+	Window  Window        // in which a device that is idle installs without waiting longer
+	Find    Find          // nil: there is nowhere to look
 	Test    func(ctx context.Context, path string) error
 
 	Healthy  func() error // nil unless something is stuck
@@ -186,7 +186,7 @@ func (u *Updater) observe(now time.Time) {
 	if u.settled {
 		return
 	}
-	due := lasted(u.completeSince, now, provenAfter) || lasted(u.healthySince, now, provenAnyway)
+	due := lasted(u.completeSince, now, u.o.Confirm) || lasted(u.healthySince, now, incomplete*max(u.o.Confirm, settledAfter))
 	if u.o.Store.Proven(u.o.Running) {
 		due = lasted(u.healthySince, now, settledAfter)
 	}

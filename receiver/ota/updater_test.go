@@ -30,6 +30,9 @@ type device struct {
 	stop      func()
 }
 
+// provenAfter is how long a version must be healthy here.
+const provenAfter = 5 * time.Minute
+
 var errStuck = errors.New("the decoder is stuck")
 
 // boot starts the program that the launcher chooses, with an updater in it.
@@ -45,7 +48,7 @@ func (v *device) boot(mode Mode, window string) {
 	}
 	v.restarted = false
 	v.updater = NewUpdater(UpdaterOptions{
-		Store: storeOn(v.disk), Running: slot, Mode: mode, Window: w, Log: quiet, Find: v.find,
+		Store: storeOn(v.disk), Running: slot, Mode: mode, Window: w, Confirm: provenAfter, Log: quiet, Find: v.find,
 		Test: func(context.Context, string) error {
 			if v.bad {
 				return errStuck
@@ -256,7 +259,7 @@ func TestProof(t *testing.T) {
 	}{
 		"healthy":              {func(*device) {}, provenAfter},
 		"stuck":                {func(v *device) { v.stuck = errStuck }, 24 * time.Hour},
-		"without display":      {func(v *device) { v.incomplete = true }, provenAnyway},
+		"without display":      {func(v *device) { v.incomplete = true }, incomplete * provenAfter},
 		"stuck for a moment":   {func(v *device) { v.wait(4 * time.Minute); v.stuck = errStuck; v.wait(time.Minute); v.stuck = nil }, provenAfter},
 		"a disk that is full":  {func(v *device) { v.disk.writes = errPower; v.wait(time.Hour); v.disk.writes = nil }, provenAfter},
 		"display after a hour": {func(v *device) { v.incomplete = true; v.wait(20 * time.Minute); v.incomplete = false }, provenAfter},
