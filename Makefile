@@ -25,6 +25,7 @@ help: ## Print this
 	@echo "make test     all tests"
 	@echo "make bench    benchmarks, as ratios to a floor measured in the same run"
 	@echo "make build    bin/aerie and bin/aerie-sender (ARCH=arm64 or armhf for a Pi)"
+	@echo "make install  the appliance's files into the root file system DESTDIR"
 	@echo "make lab      the hardware tests in the virtual machine"
 	@echo "make fuzz     every fuzz target for a minute"
 	@echo "make soak     ten minutes of 1080p60 over a bad network (SOAK=1h for more)"
@@ -38,6 +39,9 @@ setup:
 build: setup
 	@echo "aerie: building $(BIN)/aerie and $(BIN)/aerie-sender" >&2
 	@$(ENV); mkdir -p $(BIN); go build -trimpath -tags "$$AERIE_TAGS" -ldflags "$$AERIE_LDFLAGS -X main.version=$(VERSION)" -o $(BIN)/ ./cmd/aerie ./cmd/aerie-sender
+
+install: build
+	@systemd/install "$(DESTDIR)" $(BIN)/aerie
 
 run: build
 	@exec bin/aerie run $(FLAGS)
@@ -73,4 +77,4 @@ check: setup
 clean:
 	rm -rf bin
 
-.PHONY: help setup build run demo test bench lab fuzz soak compare check clean
+.PHONY: help setup build install run demo test bench lab fuzz soak compare check clean

@@ -5,8 +5,10 @@ go 1.26.0
 toolchain go1.26.8
 
 require (
+	aead.dev/minisign v0.3.0
 	github.com/Eyevinn/mp4ff v0.50.0
 	github.com/asticode/go-astiav v0.39.0
+	github.com/coreos/go-systemd/v22 v22.6.0
 	github.com/grandcat/zeroconf v1.0.0
 	github.com/miekg/dns v1.1.69
 	github.com/pelletier/go-toml/v2 v2.2.4

@@ -13,6 +13,7 @@ import (
 	"aerie/receiver"
 	"aerie/receiver/codec"
 	"aerie/receiver/config"
+	"aerie/receiver/health"
 )
 
 // run runs the receiver until it is told to end.
@@ -43,7 +44,11 @@ func start(c *config.Config, measure bool) (*receiver.Receiver, error) {
 	}
 	log := slog.New(newLog(os.Stderr, level))
 	codec.SetLogger(log)
-	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure})
+	systemd, err := health.FromEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd})
 }
 
 // banner says what people want to know.
