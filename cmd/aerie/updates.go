@@ -152,7 +152,7 @@ func (t *tail) failures() string {
 	var failed []string
 	for line := range bytes.Lines(t.b) {
 		if text, is := strings.CutPrefix(string(line), "FAIL"); is {
-			failed = append(failed, strings.TrimSpace(text))
+			failed = append(failed, strings.Join(strings.Fields(text), " "))
 		}
 	}
 	if failed == nil {

@@ -28,7 +28,7 @@ const (
 
 	settledAfter  = time.Minute // healthy, and the starts of a proven version are forgotten
 	incomplete    = 6           // times as long, a version has to be healthy without a network or a display
-	idleByHand    = 5 * time.Second
+	idleByHand    = 3 * time.Second
 	idleInWindow  = time.Minute
 	idleAnyTime   = 30 * time.Minute
 	firstCheckMin = time.Minute
