@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // Limits of the state.
@@ -17,7 +15,7 @@ const (
 	maxReason = 300 // bytes
 	maxBad    = 16  // releases that are remembered as bad; the oldest goes
 	maxCount  = 1000
-	maxStarts = 4 // releases whose starts are counted, likewise
+	maxStarts = 8 // releases whose starts are counted, likewise
 )
 
 // stateFormat is that of the state file. The factory binary, the oldest
@@ -196,6 +194,9 @@ func decodeState(data []byte) (st state, err error) {
 		return fail("starts %v", st.Starts)
 	case len(st.Bad) > maxBad:
 		return fail("%d bad releases", len(st.Bad))
+	case max(len(st.Last.From), len(st.Last.To)) > maxVersion || len(st.Last.Why) > maxReason+3 ||
+		slices.ContainsFunc(st.Bad, func(b badRelease) bool { return len(b.Version) > maxVersion || len(b.Why) > maxReason+3 }):
+		return fail("texts without end")
 	case st.Started != "" && st.Started != Factory && !st.Started.inStore():
 		return fail("slot %.20q", st.Started)
 	}
@@ -224,7 +225,7 @@ func (s *Store) load() (state, error) {
 		return st, nil
 	case missing(err):
 		return s.rebuild(), nil
-	case errors.Is(err, ErrDamaged), errors.Is(err, syscall.EISDIR):
+	case answered(err):
 		s.log.Error("the record of updates cannot be used and is made anew", "error", err)
 		st = s.rebuild()
 		st.Last = Event{Kind: StateLost, Why: short(err.Error())}
