@@ -66,7 +66,7 @@ func update(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if u.store, err = openStore(folder, slog.New(newLog(os.Stderr, slog.LevelWarn))); err != nil {
+	if u.store, err = openStore(folder, thisRelease(), slog.New(newLog(os.Stderr, slog.LevelWarn))); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -237,7 +237,7 @@ func TestUpdates(t *testing.T) {
 		t.Errorf("rollback: %v %s", err, out)
 	}
 	cmd = v.runs("1.0")
-	if st := v.status(); st.Slot != ota.Factory || st.WentBack != "was sent back from 1.1 to the factory version" {
+	if st := v.status(); st.Slot != ota.Factory || st.Last.String() != "was sent back from 1.1 to the factory version" {
 		t.Errorf("in the end: %+v", st)
 	}
 	cmd.Process.Kill()

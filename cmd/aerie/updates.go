@@ -52,7 +52,11 @@ func openUpdates(c *config.Config, r *receiver.Receiver, restart func(), log *sl
 	if slot == "" || folder == "" {
 		return nil
 	}
-	store, err := openStore(folder, log)
+	var factory ota.Release // what a slot does not know
+	if slot == ota.Factory {
+		factory = thisRelease()
+	}
+	store, err := openStore(folder, factory, log)
 	if err != nil {
 		log.Error("there will be no updates", "error", err)
 		return nil

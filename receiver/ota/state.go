@@ -74,24 +74,26 @@ type Event struct {
 	Why  string `json:"why,omitempty"`
 }
 
+// versionName is a version as people read it.
+func versionName(version string) string {
+	if version == "" {
+		return "the factory version"
+	}
+	return version
+}
+
 // String says it in a sentence without the full stop.
 func (e Event) String() string {
-	name := func(version string) string {
-		if version == "" {
-			return "the factory version"
-		}
-		return version
-	}
 	var text string
 	switch e.Kind {
 	case Installed:
-		text = fmt.Sprintf("%s is installed over %s", name(e.To), name(e.From))
+		text = fmt.Sprintf("%s is installed over %s", versionName(e.To), versionName(e.From))
 	case Confirmed:
-		text = fmt.Sprintf("%s works", name(e.To))
+		text = fmt.Sprintf("%s works", versionName(e.To))
 	case WentBack:
-		text = fmt.Sprintf("went back from %s to %s", name(e.From), name(e.To))
+		text = fmt.Sprintf("went back from %s to %s", versionName(e.From), versionName(e.To))
 	case SentBack:
-		text = fmt.Sprintf("was sent back from %s to %s", name(e.From), name(e.To))
+		text = fmt.Sprintf("was sent back from %s to %s", versionName(e.From), versionName(e.To))
 	case StateLost:
 		text = "the record of updates was lost and made anew"
 	default:
