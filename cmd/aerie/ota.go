@@ -137,7 +137,7 @@ func (u *updateCommand) check(ctx context.Context) error {
 	if u.where == "" {
 		return errNowhere
 	}
-	offer, err := findAt(u.where)(ctx)
+	offer, err := findAt(u.where, true)(ctx)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (u *updateCommand) install(ctx context.Context) error {
 	if u.where == "" {
 		return errNowhere
 	}
-	offer, err := findAt(u.where)(ctx)
+	offer, err := findAt(u.where, true)(ctx)
 	if err != nil {
 		return err
 	}
