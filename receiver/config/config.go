@@ -189,7 +189,7 @@ func (c *Config) Settings() []Setting {
 		{"mqtt.topic", "", "TOPIC", "What the topics begin with.", &m.Topic, func() error { return checkTopic(m.Topic) }},
 
 		{"updates.mode", "", "off|notify|auto", "What an appliance does about new versions by itself: nothing, say that there is one, or install it when nobody has played for half an hour. What plays is never interrupted.", &u.Mode, func() error { return oneOf(u.Mode, "off", "notify", "auto") }},
-		{"updates.url", "", "URL", "Folder of releases: an https:// address or a path. Empty: nowhere.", &u.URL, func() error { return checkFolder(u.URL) }},
+		{"updates.url", "", "URL", "Folder of releases: an https:// address or a path. http:// works too, and tells the network what is fetched. Empty: nowhere.", &u.URL, func() error { return checkFolder(u.URL) }},
 		{"updates.window", "", "HH:MM-HH:MM", "Part of the day in which a minute without playing is enough. Empty: none.", &u.Window, func() error { _, err := ota.ParseWindow(u.Window); return err }},
 		{"updates.confirm", "", "N", "Minutes for which a new version must work before it is kept. Until then three starts that fail bring the old one back.", &u.Confirm, func() error { return within(u.Confirm, 0, 60) }},
 
@@ -307,7 +307,7 @@ func checkFolder(s string) error {
 	if s == "" || strings.HasPrefix(s, "/") {
 		return nil
 	}
-	if u, err := url.Parse(s); err != nil || u.Scheme != "https" || u.Hostname() == "" {
+	if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
 		return fmt.Errorf("%q is neither an https:// address nor a path such as /media/usb", s)
 	}
 	return nil
