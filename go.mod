@@ -12,6 +12,7 @@ require (
 	github.com/grandcat/zeroconf v1.0.0
 	github.com/miekg/dns v1.1.69
 	github.com/pelletier/go-toml/v2 v2.2.4
+	github.com/warthog618/go-gpiocdev v0.9.1
 	golang.org/x/crypto v0.45.0
 	golang.org/x/image v0.30.0
 	golang.org/x/net v0.47.0

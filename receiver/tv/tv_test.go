@@ -141,6 +141,24 @@ func TestWakeAndStandby(t *testing.T) {
 	g.did()
 }
 
+// One that takes its time to answer is rung meanwhile, and slept all the same.
+func TestLateAnswer(t *testing.T) {
+	g := newRig(t)
+	g.Begin(g.clock)
+	g.wait(answerTime)
+	g.did(askPower, ring, take)
+	g.hear(saysAsleep)
+	if !g.State().Woken {
+		t.Error("it was woken")
+	}
+	g.hear(saysOn)
+	g.did(take)
+	g.hear(saysAsleep)
+	g.did()
+	g.wait(time.Minute)
+	g.did(take)
+}
+
 // A session that follows soon keeps the television awake, and does not make it
 // somebody else's.
 func TestSessionsInARow(t *testing.T) {
