@@ -86,6 +86,8 @@ type Receiver struct {
 	publishing *publishing             // nil for nobody
 	current    atomic.Pointer[streams] // the session on the stage
 	warnings   warnings
+	poster     poster
+	served     atomic.Pointer[web] // web, for those who may be earlier
 	closers    []func()
 
 	announceMu    sync.Mutex
@@ -126,7 +128,7 @@ func (r *Receiver) open(o Options) (err error) {
 	r.openPTP()
 	// Before the outputs, which tell of changes from goroutines of their own.
 	r.publishing = r.openPublishing()
-	r.playing.changed, r.pin.changed = r.nowPlaying, r.redrawIdle
+	r.playing.changed, r.pin.changed, r.poster.changed = r.nowPlaying, r.redrawIdle, r.redrawIdle
 	if err = r.openOutputs(o.Measure); err != nil {
 		return err
 	}
@@ -142,6 +144,7 @@ func (r *Receiver) open(o Options) (err error) {
 	if r.web, err = openWeb(r); err != nil {
 		return err
 	}
+	r.served.Store(r.web)
 	r.defer_(r.web.close)
 	if err = r.openServer(); err != nil {
 		return err

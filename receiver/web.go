@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"aerie/receiver/clock"
@@ -61,6 +62,9 @@ func (w *web) url() string {
 			host = "localhost"
 		}
 	}
+	if port == "80" {
+		return "http://" + strings.TrimSuffix(net.JoinHostPort(host, ""), ":") + "/"
+	}
 	return "http://" + net.JoinHostPort(host, port) + "/"
 }
 
@@ -102,13 +106,9 @@ func (p *playing) image() (mediaType string, image []byte) {
 func (r *Receiver) register() {
 	m, set := &r.meters, &r.web.metrics
 	registerProcess(set)
+	r.registerMachine(set)
 	set.GaugeFunc("aerie_uptime_seconds", "Time since the receiver started.", func() float64 { return r.now().Sub(r.began).Seconds() })
-	set.GaugeFunc("aerie_session_active", "Whether a sender has the stage.", func() float64 {
-		if r.current.Load() != nil {
-			return 1
-		}
-		return 0
-	})
+	set.GaugeFunc("aerie_session_active", "Whether a sender has the stage.", func() float64 { return one(r.current.Load() != nil) })
 	set.Counter("aerie_connections_total", "Control connections accepted.", &r.server.Connections)
 	set.Counter("aerie_sessions_total", "Sessions begun.", &r.server.Sessions)
 	set.Counter("aerie_senders_refused_total", "Senders refused because another had the stage.", &r.server.Refused)
@@ -138,6 +138,14 @@ func (r *Receiver) register() {
 // snapshot describes the receiver for the page.
 func (r *Receiver) snapshot() status.Snapshot {
 	out := status.Snapshot{PIN: r.pin.shown(), Warnings: r.warnings.all()}
+	b, u := r.machine.describe(), r.Update()
+	out.Board = &b
+	if u != (status.Update{}) {
+		out.Update = &u
+	}
+	if err := r.Healthy(); err != nil {
+		out.Health = err.Error()
+	}
 	out.Receiver = status.Receiver{Name: r.Name(), Version: r.version, Uptime: r.now().Sub(r.began).Seconds(), Loudspeaker: r.loudspeaker()}
 	for _, a := range r.addresses() {
 		if !a.IsLoopback() {

@@ -18,6 +18,9 @@ type Snapshot struct {
 	Latency    []Stage     `json:"latency,omitempty"` // in the order in which a picture passes the stages
 	NowPlaying *NowPlaying `json:"now_playing,omitempty"`
 	Viewers    int         `json:"viewers"` // pages that watch; the server fills it in
+	Board      *Board      `json:"board,omitempty"`
+	Update     *Update     `json:"update,omitempty"`
+	Health     string      `json:"health,omitempty"` // what is stuck; "" if nothing is
 	Warnings   []string    `json:"warnings,omitempty"`
 }
 
@@ -149,3 +152,32 @@ type NowPlaying struct {
 	Length   float64 `json:"length_seconds"` // 0 if it is not known
 	Artwork  string  `json:"artwork"`        // changes with the image at /artwork; empty if there is none
 }
+
+// Board is the machine, and how it fares.
+type Board struct {
+	Model       string   `json:"model"`
+	Memory      int64    `json:"memory_bytes"`
+	Clock       float64  `json:"clock_mhz"`                     // of the first processor; 0 if it is not known
+	Temperature *float64 `json:"temperature_celsius,omitempty"` // of the processors
+	Now         string   `json:"trouble_now,omitempty"`         // of power or heat, "none" for none; "" if the board does not tell
+	SinceBoot   string   `json:"trouble_since_boot,omitempty"`
+}
+
+// Update is what is known of the receiver's own versions.
+type Update struct {
+	Version   string      `json:"version"`             // that runs
+	Slot      string      `json:"slot,omitempty"`      // that it runs from: "a", "b" or "factory"
+	State     UpdateState `json:"state,omitempty"`     // what is going on
+	Available string      `json:"available,omitempty"` // a newer version that can be installed, or is being so
+	WentBack  string      `json:"went_back,omitempty"` // why the version before was taken again; "" if it was not
+}
+
+// UpdateState is what is going on with updates.
+type UpdateState string
+
+// States of updates.
+const (
+	UpdateNone       UpdateState = ""           // nothing
+	UpdateInstalling UpdateState = "installing" // a version is loaded or written
+	UpdateTrial      UpdateState = "trial"      // the version that runs has not proved itself yet
+)
