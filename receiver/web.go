@@ -37,7 +37,7 @@ func openWeb(r *Receiver) (*web, error) {
 	host, _ := os.Hostname() // a machine without a name has one page less
 	o := status.Options{
 		Snapshot: r.snapshot, Live: w.view, Metrics: &w.metrics, Artwork: r.playing.image, Clock: r.clocks,
-		Presented: r.meters.presented.Observe, Control: r, Hosts: []string{host},
+		Presented: r.meters.presented.Observe, Control: r, Diagnose: r.Diagnose, Hosts: []string{host},
 		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
 	w.server = status.New(o)
