@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"strings"
 	"sync"
 	"time"
 
@@ -125,7 +126,9 @@ func boardPart(root string, w io.Writer) error {
 // cardsPart describes the display cards, with what their displays say of
 // themselves.
 func cardsPart(_ context.Context, w io.Writer) error {
-	for _, c := range drm.Cards() {
+	cards := drm.Cards()
+	fmt.Fprintf(w, "%d display cards\n", len(cards))
+	for _, c := range cards {
 		fmt.Fprintf(w, "%s, driver %s, in use: %v, error: %v\n", c.Path, c.Driver, c.Busy, c.Err)
 		for _, n := range c.Connectors {
 			fmt.Fprintf(w, "  %s, connected: %v\n    %+v\n", n.Name, n.Connected, n.EDID)
@@ -161,7 +164,7 @@ func (r *Receiver) aboutPart(_ context.Context, w io.Writer) error {
 	}
 	a := r.About()
 	fmt.Fprintf(w, "Aerie %s, running for %v\n%s\n\n", r.version, r.now().Sub(r.began).Round(time.Second), r.status())
-	fmt.Fprintf(w, "picture: %s\nsound: %s\npage: %s\nhealth: %s\ncondition: %+v\nupdates: %+v\nlimits: %+v\n", a.Picture, a.Sound, a.Page, healthy, r.Condition(), r.Update(), r.limits())
+	fmt.Fprintf(w, "picture: %s\nsound: %s\npage: %s\nhealth: %s\ncondition: %+v\nlimits: %+v\n", a.Picture, a.Sound, a.Page, healthy, r.Condition(), r.limits())
 	r.PrintLatency(w)
 	_, err := fmt.Fprintf(w, "\n%s", program())
 	return err
@@ -223,6 +226,7 @@ func (r *Receiver) secrets() *diagnostics.Redactor {
 	r.poster.mu.Lock()
 	d.Add(r.poster.setup.Code)
 	d.Add(r.poster.setup.QR)
+	d.Add(wifiCodePassword(r.poster.setup.QR))
 	r.poster.mu.Unlock()
 	r.consulted.mu.Lock()
 	more := r.consulted.secrets
@@ -233,4 +237,30 @@ func (r *Receiver) secrets() *diagnostics.Redactor {
 		}
 	}
 	return d
+}
+
+// wifiCodePassword returns the password in the text of a QR code with which
+// phones join a network, "WIFI:T:WPA;S:name;P:password;;": a backslash stands
+// before signs with a meaning of their own.
+func wifiCodePassword(code string) string {
+	fields, is := strings.CutPrefix(code, "WIFI:")
+	if !is {
+		return ""
+	}
+	var field strings.Builder
+	for i := 0; i < len(fields); i++ {
+		switch c := fields[i]; {
+		case c == '\\' && i+1 < len(fields):
+			i++
+			field.WriteByte(fields[i])
+		case c == ';':
+			if p, is := strings.CutPrefix(field.String(), "P:"); is {
+				return p
+			}
+			field.Reset()
+		default:
+			field.WriteByte(c)
+		}
+	}
+	return ""
 }

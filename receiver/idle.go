@@ -178,7 +178,7 @@ func copyXRGB(dst *codec.Image, src *image.RGBA) {
 
 // screenState says what the idle screen shows, but for the artwork.
 func (r *Receiver) screenState() screen.State {
-	st := screen.State{Name: r.Name(), Address: r.screenAddress(), Page: r.screenPage(), Time: time.Now(), PIN: r.pin.shown(), Loudspeaker: r.loudspeaker()}
+	st := screen.State{Name: r.Name(), Version: r.version, Address: r.screenAddress(), Page: r.screenPage(), Time: time.Now(), PIN: r.pin.shown(), Loudspeaker: r.loudspeaker()}
 	if s := r.current.Load(); s != nil {
 		st.Sender = s.opening.Sender.Name
 		if st.Sender == "" {

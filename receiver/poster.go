@@ -8,8 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"aerie/receiver/ota"
 	"aerie/receiver/screen"
-	"aerie/receiver/status"
 )
 
 // Topic is what a notice on the TV is about. There is one notice a topic, and
@@ -42,9 +42,9 @@ type poster struct {
 	notices  [topics]screen.Notice // without a title: none
 	until    [topics]time.Time     // zero: for good
 	setup    screen.Setup
-	identify time.Time // until then
-	update   status.Update
-	changed  func() // must not block
+	identify time.Time   // until then
+	update   *ota.Status // nil for nothing
+	changed  func()      // must not block
 }
 
 // change changes what is posted, and has it drawn.
@@ -86,32 +86,38 @@ func (r *Receiver) Identify(d time.Duration) {
 }
 
 // SetUpdate tells what is known of updates, for the page and for the TV. There
-// it is a notice: the reason for going back first, then an installation that
-// goes on, then a version that waits.
-func (r *Receiver) SetUpdate(u status.Update) {
-	r.poster.change(func() { r.poster.update = u })
-	r.Notify(TopicUpdate, updateNotice(u))
+// it is a notice: why a version was given up, what is under way, that a version
+// has yet to prove itself, or that one is ready.
+func (r *Receiver) SetUpdate(u ota.Status) {
+	r.poster.mu.Lock()
+	r.poster.update = &u
+	same := r.poster.notices[TopicUpdate] == updateNotice(u)
+	r.poster.mu.Unlock()
+	if !same {
+		r.Notify(TopicUpdate, updateNotice(u))
+	}
 }
 
-// Update is what SetUpdate was told.
-func (r *Receiver) Update() status.Update {
+// Update is what SetUpdate was told last; nil for nothing.
+func (r *Receiver) Update() *ota.Status {
 	r.poster.mu.Lock()
 	defer r.poster.mu.Unlock()
 	return r.poster.update
 }
 
 // updateNotice says what of an update people should know.
-func updateNotice(u status.Update) screen.Notice {
+func updateNotice(u ota.Status) screen.Notice {
+	what, why, _ := strings.Cut(u.WentBack, ": ")
 	switch {
 	case u.WentBack != "":
-		title := "The update was undone"
-		if u.Version != "" {
-			title = "Went back to version " + u.Version
+		return screen.Notice{Level: screen.Warning, Title: sentence(what), Text: sentence(why)}
+	case u.Doing != "":
+		title := "Updating"
+		if u.Available != "" {
+			title += " to version " + u.Available
 		}
-		return screen.Notice{Level: screen.Warning, Title: title, Text: sentence(u.WentBack)}
-	case u.State == status.UpdateInstalling:
-		return screen.Notice{Level: screen.Working, Title: "Installing version " + u.Available, Text: "The receiver starts anew in a moment. Nothing breaks if the power fails."}
-	case u.State == status.UpdateTrial:
+		return screen.Notice{Level: screen.Working, Title: title, Text: sentence(u.Doing) + ". Nothing breaks if the power fails."}
+	case !u.Proven && u.Slot != ota.Factory:
 		return screen.Notice{Level: screen.Working, Title: "Trying version " + u.Version, Text: "If it does not work, the one before comes back by itself."}
 	case u.Available != "":
 		return screen.Notice{Level: screen.Info, Title: "Version " + u.Available + " is ready", Text: "It is installed when nobody is watching."}
@@ -124,6 +130,9 @@ func (p *poster) tell(st *screen.State, warnings []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st.Setup, st.Identify = p.setup, st.Time.Before(p.identify)
+	if u := p.update; u != nil {
+		st.Slot = string(u.Slot)
+	}
 	for _, w := range warnings {
 		title, text, _ := strings.Cut(w, ": ")
 		st.Notices = append(st.Notices, screen.Notice{Level: screen.Warning, Title: sentence(title), Text: sentence(text)})

@@ -9,8 +9,8 @@ import (
 
 	"aerie/hw/board"
 	"aerie/receiver/metric"
+	"aerie/receiver/ota"
 	"aerie/receiver/screen"
-	"aerie/receiver/status"
 )
 
 // titles are those of the notices that are shown at a time.
@@ -31,7 +31,7 @@ func TestNotices(t *testing.T) {
 	r, now := quiet(), time.Now()
 	drawn := 0
 	r.poster.changed = func() { drawn++ }
-	r.SetUpdate(status.Update{Version: "1.3.2", Available: "1.4.0"})
+	r.SetUpdate(ota.Status{Version: "1.3.2", Slot: "a", Proven: true, Available: "1.4.0"})
 	r.Notify(TopicNetwork, screen.Notice{Level: screen.Warning, Title: "No network"})
 	r.Notify(TopicSettings, screen.Notice{Level: screen.Warning, Title: "Mistake"})
 	r.Notify(topics, screen.Notice{Title: "of no topic"})
@@ -41,24 +41,26 @@ func TestNotices(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	r.Notify(TopicSettings, screen.Notice{})
-	r.SetUpdate(status.Update{Version: "1.3.2", WentBack: "it did not start three times"})
-	if got, want := strings.Join(titles(r, now), ", "), "No sound, No network, Went back to version 1.3.2"; got != want {
+	r.SetUpdate(ota.Status{Version: "1.3.2", Slot: "a", Proven: true, WentBack: "went back from 1.4.0 to 1.3.2: it did not start"})
+	r.SetUpdate(ota.Status{Version: "1.3.2", Slot: "a", Proven: true, WentBack: "went back from 1.4.0 to 1.3.2: it did not start", Problem: "no network"})
+	if got, want := strings.Join(titles(r, now), ", "), "No sound, No network, Went back from 1.4.0 to 1.3.2"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if drawn != 7 {
+	if drawn != 5 {
 		t.Errorf("drawn %d times", drawn)
 	}
 }
 
 // Each state of an update has its words; none has none.
 func TestUpdateNotice(t *testing.T) {
-	for want, u := range map[string]status.Update{
-		"":                         {Version: "1.0", Slot: "a"},
-		"Version 1.1 is ready":     {Version: "1.0", Available: "1.1"},
-		"Installing version 1.1":   {Version: "1.0", Available: "1.1", State: status.UpdateInstalling},
-		"Trying version 1.1":       {Version: "1.1", State: status.UpdateTrial},
-		"Went back to version 1.0": {Version: "1.0", Available: "1.1", WentBack: "it hung"},
-		"The update was undone":    {WentBack: "it hung"},
+	for want, u := range map[string]ota.Status{
+		"":                              {Version: "1.0", Slot: "a", Proven: true},
+		"Version 1.1 is ready":          {Version: "1.0", Slot: "a", Proven: true, Available: "1.1"},
+		"Updating to version 1.1":       {Version: "1.0", Slot: ota.Factory, Available: "1.1", Doing: "downloading 42 %"},
+		"Updating":                      {Version: "1.0", Slot: "a", Proven: true, Doing: "looking for a version"},
+		"Trying version 1.1":            {Version: "1.1", Slot: "b"},
+		"Went back from 1.1 to 1.0":     {Version: "1.0", Slot: "a", Proven: true, Available: "1.1", WentBack: "went back from 1.1 to 1.0: it hung"},
+		"Was sent back from 1.1 to 1.0": {Version: "1.0", Slot: "a", WentBack: "was sent back from 1.1 to 1.0: by hand"},
 	} {
 		if got := updateNotice(u); got.Title != want || (got.Text == "") != (want == "") {
 			t.Errorf("%+v: %+v", u, got)

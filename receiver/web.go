@@ -138,11 +138,8 @@ func (r *Receiver) register() {
 // snapshot describes the receiver for the page.
 func (r *Receiver) snapshot() status.Snapshot {
 	out := status.Snapshot{PIN: r.pin.shown(), Warnings: r.warnings.all()}
-	b, u := r.machine.describe(), r.Update()
-	out.Board = &b
-	if u != (status.Update{}) {
-		out.Update = &u
-	}
+	b := r.machine.describe()
+	out.Board, out.Update = &b, r.Update()
 	if err := r.Healthy(); err != nil {
 		out.Health = err.Error()
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -40,7 +41,7 @@ func Files(name, root string, patterns ...string) Part {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := writeFile(w, f, f[len(filepath.Clean(root)):]); err != nil {
+				if err := writeFile(w, f, "/"+strings.TrimPrefix(f[len(filepath.Clean(root)):], "/")); err != nil {
 					return err
 				}
 			}

@@ -25,7 +25,7 @@ var evening = time.Date(2026, 11, 28, 21, 37, 0, 0, time.UTC)
 var song = State{Name: "Living Room", Address: "192.168.1.20", Sender: "Ann's iPhone", Title: "Für Elise", Artist: "Ludwig van Beethoven", Album: "Bagatelles",
 	Artwork: &Artwork{pixels: disc(900)}, Position: 83 * time.Second, Length: 177 * time.Second, Time: evening}
 
-var idle = State{Name: "Living Room", Address: "192.168.1.20", Page: "http://192.168.1.20:7080/", Time: evening}
+var idle = State{Name: "Living Room", Version: "1.3.2", Slot: "a", Address: "192.168.1.20", Page: "http://192.168.1.20:7080/", Time: evening}
 
 // with is a state with a change.
 func with(s State, change func(*State)) State {

@@ -27,7 +27,7 @@ type step struct {
 func (p *plan) idle(bottom int) {
 	st := p.st
 	name := p.readable(st.Name, nameless)
-	top := p.header(brandIcon, "Aerie")
+	top := p.header(brandIcon, p.brand())
 	if len(st.Notices) == 0 {
 		bottom = p.foot()
 	}
@@ -65,6 +65,22 @@ func (p *plan) idle(bottom int) {
 	if showSteps {
 		p.steps(steps[:], y, cards)
 	}
+}
+
+// brand is what the program is called, with its version and slot.
+func (p *plan) brand() string {
+	text := "Aerie"
+	if v := p.st.Version; v != "" {
+		text += " " + v
+	}
+	switch slot := p.st.Slot; slot {
+	case "":
+	case "a", "b":
+		text += ", slot " + strings.ToUpper(slot)
+	default:
+		text += ", " + slot
+	}
+	return text
 }
 
 // foot writes where the receiver is on the network, and returns where that

@@ -37,6 +37,8 @@ import (
 // of them but the first two.
 type State struct {
 	Name    string // of the receiver
+	Version string // of the program; "" for none
+	Slot    string // that it was started from; "" for none
 	Address string // of the receiver on the network; "" without a network
 	Page    string // where its page is, "" for nowhere within reach
 	// Time is now, in the zone of the clock that is shown. The clock of a

@@ -68,7 +68,7 @@ func startBench(t testing.TB, addr string, o live.Options) *bench {
 			_, err := io.WriteString(w, "PK bundle")
 			return err
 		},
-		Hosts:     []string{"tv.example.org"},
+		Hosts: []string{"tv.example.org"},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

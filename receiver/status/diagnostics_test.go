@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"aerie/receiver/live"
+	"aerie/receiver/ota"
 	"aerie/receiver/status/chromium"
 )
 
@@ -124,7 +125,7 @@ func TestAppliancePage(t *testing.T) {
 	b.set(func(s *Snapshot) {
 		s.Receiver.Version = "1.3.2"
 		s.Board = &Board{Model: "Raspberry Pi 4 Model B Rev 1.4", Memory: 3884388 << 10, Clock: 1500, Temperature: &warm, Now: "none", SinceBoot: "under-voltage, throttled"}
-		s.Update = &Update{Version: "1.3.2", Slot: "a", Available: "1.4.0"}
+		s.Update = &ota.Status{Version: "1.3.2", Slot: "a", Proven: true, Available: "1.4.0"}
 	})
 	p := c.Open(b.url(), 1280, 800)
 	text := func(id string) string { return chromium.Ask[string](p, `document.getElementById("`+id+`").innerText`) }
@@ -137,15 +138,15 @@ func TestAppliancePage(t *testing.T) {
 	}
 	p.Eventually("the version that is ready", func() bool { return strings.HasPrefix(text("update"), "Version 1.4.0 is ready") })
 	b.set(func(s *Snapshot) {
-		s.Update.WentBack, s.Update.Available, s.Health = "version 1.4.0 did not start three times", "", "decoder: no progress for 20s"
+		s.Update.WentBack, s.Update.Available, s.Health = "went back from 1.4.0 to 1.3.2: it did not start three times", "", "decoder: no progress for 20s"
 	})
 	p.Eventually("why it went back", func() bool {
-		return text("update") == "Went back to version 1.3.2: version 1.4.0 did not start three times"
+		return text("update") == "Went back from 1.4.0 to 1.3.2: it did not start three times"
 	})
 	shot("page-update")
 	p.Eval(`document.getElementById("more").click()`, nil)
 	for _, want := range []string{"Slot\nA\n", "71 °C", "1500 MHz", "Raspberry Pi 4 Model B Rev 1.4", "3.7 GiB", "since start: under-voltage, throttled", "Stuck: decoder: no progress for 20s",
-		"The power supply is too weak", "Went back to version 1.3.2"} {
+		"The power supply is too weak", "Went back from 1.4.0 to 1.3.2"} {
 		p.Eventually(want, func() bool { return strings.Contains(text("details"), want) })
 	}
 	shot("page-details")

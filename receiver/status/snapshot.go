@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"aerie/receiver/metric"
+	"aerie/receiver/ota"
 )
 
 // Snapshot is what the receiver tells about itself at one moment; GET /status
@@ -19,7 +20,7 @@ type Snapshot struct {
 	NowPlaying *NowPlaying `json:"now_playing,omitempty"`
 	Viewers    int         `json:"viewers"` // pages that watch; the server fills it in
 	Board      *Board      `json:"board,omitempty"`
-	Update     *Update     `json:"update,omitempty"`
+	Update     *ota.Status `json:"update,omitempty"` // nil for a receiver that does not update itself
 	Health     string      `json:"health,omitempty"` // what is stuck; "" if nothing is
 	Warnings   []string    `json:"warnings,omitempty"`
 }
@@ -162,22 +163,3 @@ type Board struct {
 	Now         string   `json:"trouble_now,omitempty"`         // of power or heat, "none" for none; "" if the board does not tell
 	SinceBoot   string   `json:"trouble_since_boot,omitempty"`
 }
-
-// Update is what is known of the receiver's own versions.
-type Update struct {
-	Version   string      `json:"version"`             // that runs
-	Slot      string      `json:"slot,omitempty"`      // that it runs from: "a", "b" or "factory"
-	State     UpdateState `json:"state,omitempty"`     // what is going on
-	Available string      `json:"available,omitempty"` // a newer version that can be installed, or is being so
-	WentBack  string      `json:"went_back,omitempty"` // why the version before was taken again; "" if it was not
-}
-
-// UpdateState is what is going on with updates.
-type UpdateState string
-
-// States of updates.
-const (
-	UpdateNone       UpdateState = ""           // nothing
-	UpdateInstalling UpdateState = "installing" // a version is loaded or written
-	UpdateTrial      UpdateState = "trial"      // the version that runs has not proved itself yet
-)

@@ -120,12 +120,14 @@ function thisPage(page) {
 
 // updateNews is what people should know of an update, "" for nothing.
 export function updateNews(u) {
-  if (u?.went_back) return `Went back to version ${u.version}: ${u.went_back}`
-  if (u?.state === "installing") return `Installing version ${u.available}`
-  if (u?.state === "trial") return `Trying version ${u.version}; if it does not work, the one before comes back`
+  if (u?.went_back) return sentence(u.went_back)
+  if (u?.doing) return sentence(u.doing) + (u.available ? ` (version ${u.available})` : "")
+  if (u && !u.proven && u.slot !== "factory") return `Trying version ${u.version}; if it does not work, the one before comes back`
   if (u?.available) return `Version ${u.available} is ready; it is installed when nobody is watching`
   return ""
 }
+
+const sentence = text => text.charAt(0).toUpperCase() + text.slice(1)
 
 const slots = {a: "A", b: "B", factory: "factory, which is never changed"}
 
@@ -133,7 +135,7 @@ function version(r, u, health) {
   return section("Version", [
     ["Aerie", r.version],
     ["Slot", u?.slot ? slots[u.slot] ?? u.slot : undefined],
-    ["Update", u ? updateNews(u) || "none" : undefined],
+    ["Update", u ? updateNews(u) || "none" : undefined, u?.problem],
     ["Health", health || "everything makes progress"],
   ])
 }
