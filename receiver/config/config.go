@@ -22,9 +22,12 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"aerie/receiver/ota"
 )
 
 // Config is what the receiver is told. Default has the defaults.
@@ -87,6 +90,13 @@ type Config struct {
 		Topic    string `toml:"topic"`
 	} `toml:"mqtt"`
 
+	Updates struct {
+		Mode    string `toml:"mode"`
+		URL     string `toml:"url"`
+		Window  string `toml:"window"`
+		Confirm int    `toml:"confirm"`
+	} `toml:"updates"`
+
 	Log struct {
 		Level  string `toml:"level"`
 		Record string `toml:"record"`
@@ -110,6 +120,9 @@ func Default() *Config {
 	c.Audio.Curve = "flat"
 	c.Audio.Initial = -15
 	c.MQTT.Topic = "aerie"
+	c.Updates.Mode = "auto"
+	c.Updates.Window = "02:00-05:00"
+	c.Updates.Confirm = 5
 	c.Log.Level = "info"
 	return c
 }
@@ -127,7 +140,7 @@ type Setting struct {
 
 // Settings returns the table, bound to c.
 func (c *Config) Settings() []Setting {
-	w, n, a, v, s, m, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.MQTT, &c.Log
+	w, n, a, v, s, m, u, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.MQTT, &c.Updates, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
 		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
@@ -174,6 +187,11 @@ func (c *Config) Settings() []Setting {
 		{"mqtt.user", "", "NAME", "Name by which the broker knows the receiver. Empty: none.", &m.User, nil},
 		{"mqtt.password", "", "TEXT", "Password that goes with it.", &m.Password, nil},
 		{"mqtt.topic", "", "TOPIC", "What the topics begin with.", &m.Topic, func() error { return checkTopic(m.Topic) }},
+
+		{"updates.mode", "", "off|notify|auto", "What an appliance does about new versions by itself: nothing, say that there is one, or install it when nobody has played for half an hour. What plays is never interrupted.", &u.Mode, func() error { return oneOf(u.Mode, "off", "notify", "auto") }},
+		{"updates.url", "", "URL", "Folder of releases: an https:// address or a path. Empty: nowhere.", &u.URL, func() error { return checkFolder(u.URL) }},
+		{"updates.window", "", "HH:MM-HH:MM", "Part of the day in which a minute without playing is enough. Empty: none.", &u.Window, func() error { _, err := ota.ParseWindow(u.Window); return err }},
+		{"updates.confirm", "", "N", "Minutes for which a new version must work before it is kept. Until then three starts that fail bring the old one back.", &u.Confirm, func() error { return within(u.Confirm, 0, 60) }},
 
 		{"log.level", "log", "debug|info|warn|error", "How much is logged.", &l.Level, func() error { return oneOf(l.Level, "debug", "info", "warn", "error") }},
 		{"log.record", "record", "FILE", "Write the conversation with senders to this file, without secrets and without picture and sound, for a report about a new device.", &l.Record, nil},
@@ -280,6 +298,17 @@ func checkAddr(s string) error {
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("port %q is not a number up to 65535", port)
+	}
+	return nil
+}
+
+// checkFolder holds an address to those that updates are fetched from.
+func checkFolder(s string) error {
+	if s == "" || strings.HasPrefix(s, "/") {
+		return nil
+	}
+	if u, err := url.Parse(s); err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return fmt.Errorf("%q is neither an https:// address nor a path such as /media/usb", s)
 	}
 	return nil
 }
