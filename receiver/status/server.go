@@ -11,9 +11,10 @@
 //	GET  /clock       what time it is here and at the sender
 //	POST /presented   from the page: how late pictures were shown
 //	POST /control     from the page: pause, go on, the next piece, louder
+//	     /settings/   the page of package settings
 //
 // Whoever reaches the address sees what is mirrored, and may press the buttons
-// that the sender offers; nothing else can be changed. A page of another site can neither read from it nor, under a name
+// that the sender offers; what else can be changed asks for a PIN. A page of another site can neither read from it nor, under a name
 // of its own that it lets point here, be taken for it.
 //
 // The page consists of a few scripts without framework or build step. They
@@ -65,6 +66,13 @@ type Options struct {
 	// Control is told what the buttons of the page stand for.
 	Control remote.Control
 
+	// Settings is the page of package settings, below SettingsPath.
+	Settings http.Handler
+
+	// Portal returns where people should be, if the receiver is their whole
+	// network and any name leads to it: in its access point. "" else.
+	Portal func() string
+
 	// Hosts are names by which the server may be called beside IP addresses,
 	// localhost and names in .local.
 	Hosts []string
@@ -107,7 +115,10 @@ func New(o Options) *Server {
 	if o.Control != nil {
 		mux.HandleFunc("POST /control", s.control)
 	}
-	s.handler = http.MaxBytesHandler(guard(mux, o.Hosts), maxBody)
+	if o.Settings != nil {
+		mux.Handle(SettingsPath, o.Settings)
+	}
+	s.handler = http.MaxBytesHandler(portal(guard(mux, o.Hosts), o.Hosts, o.Portal), maxBody)
 	return s
 }
 
