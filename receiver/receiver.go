@@ -28,6 +28,7 @@ import (
 	"aerie/receiver/clock"
 	"aerie/receiver/clock/ptp"
 	"aerie/receiver/config"
+	"aerie/receiver/diagnostics"
 	"aerie/receiver/health"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
@@ -48,6 +49,8 @@ type Options struct {
 	// Display is told of the display that was opened; both are for tests.
 	Hardware *Hardware
 	Display  func(*drm.Display)
+	// Kept is the end of the log, for diagnostics; nil for none.
+	Kept *diagnostics.Log
 	// Systemd is the service manager to inform; the zero value is none.
 	Systemd health.Systemd
 }
@@ -86,6 +89,10 @@ type Receiver struct {
 	publishing *publishing             // nil for nobody
 	current    atomic.Pointer[streams] // the session on the stage
 	warnings   warnings
+	poster     poster
+	consulted  consulted
+	kept       *diagnostics.Log
+	served     atomic.Pointer[web] // web, for those who may be earlier
 	closers    []func()
 
 	announceMu    sync.Mutex
@@ -100,7 +107,7 @@ type Receiver struct {
 // New opens what the receiver needs before it can be found: its identity, its
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (*Receiver, error) {
-	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd}
+	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd, kept: o.Kept}
 	r.machine.board = board.Read("/")
 	if err := r.open(o); err != nil {
 		r.close()
@@ -126,7 +133,7 @@ func (r *Receiver) open(o Options) (err error) {
 	r.openPTP()
 	// Before the outputs, which tell of changes from goroutines of their own.
 	r.publishing = r.openPublishing()
-	r.playing.changed, r.pin.changed = r.nowPlaying, r.redrawIdle
+	r.playing.changed, r.pin.changed, r.poster.changed = r.nowPlaying, r.redrawIdle, r.redrawIdle
 	if err = r.openOutputs(o.Measure); err != nil {
 		return err
 	}
@@ -142,6 +149,7 @@ func (r *Receiver) open(o Options) (err error) {
 	if r.web, err = openWeb(r); err != nil {
 		return err
 	}
+	r.served.Store(r.web)
 	r.defer_(r.web.close)
 	if err = r.openServer(); err != nil {
 		return err

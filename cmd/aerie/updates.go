@@ -65,7 +65,7 @@ func openUpdates(c *config.Config, r *receiver.Receiver, restart func(), log *sl
 		Store: store, Running: slot, Mode: ota.Mode(c.Updates.Mode), Window: window,
 		Confirm: time.Duration(c.Updates.Confirm) * time.Minute, Test: testProgram,
 		Healthy: r.Healthy, Complete: r.Complete, Playing: r.Playing,
-		Restart: restart, Log: log,
+		Restart: restart, Changed: r.SetUpdate, Log: log,
 	}
 	if c.Updates.URL != "" {
 		o.Find = findAt(c.Updates.URL)
