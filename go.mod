@@ -7,6 +7,7 @@ toolchain go1.26.8
 require (
 	github.com/Eyevinn/mp4ff v0.50.0
 	github.com/asticode/go-astiav v0.39.0
+	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/grandcat/zeroconf v1.0.0
 	github.com/miekg/dns v1.1.69
 	github.com/pelletier/go-toml/v2 v2.2.4
@@ -20,6 +21,7 @@ require (
 require (
 	github.com/asticode/go-astikit v0.42.0 // indirect
 	github.com/cenkalti/backoff v2.2.1+incompatible // indirect
+	github.com/gorilla/websocket v1.5.3 // indirect
 	golang.org/x/mod v0.30.0 // indirect
 	golang.org/x/sync v0.18.0 // indirect
 	golang.org/x/text v0.31.0 // indirect
