@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -27,8 +26,7 @@ type Message struct {
 // one at a time, not from Run's goroutine; one that does not return keeps what
 // follows waiting, in the end the broker.
 type ClientOptions struct {
-	Address  string      // host:port of the broker
-	TLS      *tls.Config // nil for none
+	Address  string // host:port of the broker
 	ClientID string
 	// SignIn returns the name and password of a connection, and when it is to
 	// be renewed; no time is never. Nil is without both.
@@ -37,16 +35,17 @@ type ClientOptions struct {
 	Subscriptions []string // filters, with QoS 1
 	// Up tells that a connection stands and everything is subscribed to.
 	Up func()
-	// Down tells that it is gone, or did not come about.
+	// Down tells that it is gone, or did not come about; of one that ended for
+	// new credentials there is no word.
 	Down func(error)
 	// Receive takes what arrives, also before Up.
 	Receive func(Message)
-	// Dial connects to the broker; nil is over TCP, with TLS where that is set.
+	// Dial connects to the broker; nil is over TCP, without TLS.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// ErrRefused is wrapped by what Down is told when the broker, or its
-// certificate's authority, does not let the client in.
+// ErrRefused is wrapped by what Down is told when the broker does not let the
+// client in, or keeps it from what it subscribes to.
 var ErrRefused = errors.New("mqtt: refused")
 
 // ErrNotConnected says that a message was not sent.
@@ -82,9 +81,6 @@ type connection struct {
 func NewClient(o ClientOptions) *Client {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
-		if o.TLS != nil {
-			o.Dial = (&tls.Dialer{Config: o.TLS}).DialContext
-		}
 	}
 	return &Client{o: o}
 }
@@ -160,10 +156,10 @@ func (c *Client) Run(ctx context.Context, farewell func() []Message) {
 		if ctx.Err() != nil {
 			return
 		}
-		c.o.Down(err)
 		if errors.Is(err, errRenew) {
 			continue
 		}
+		c.o.Down(err)
 		if time.Since(began) > lastWait {
 			pause = firstWait
 		}
@@ -295,14 +291,10 @@ func (c *Client) options(ctx context.Context, drop context.CancelCauseFunc) (o *
 
 // classify tells a refusal from a failure.
 func classify(err error) error {
-	var alert tls.AlertError
 	for _, refusal := range []error{packets.ErrorRefusedIDRejected, packets.ErrorRefusedBadUsernameOrPassword, packets.ErrorRefusedNotAuthorised} {
 		if errors.Is(err, refusal) {
 			return fmt.Errorf("%w: %w", ErrRefused, err)
 		}
-	}
-	if errors.As(err, &alert) {
-		return fmt.Errorf("%w: the broker does not take the certificate: %w", ErrRefused, err)
 	}
 	return fmt.Errorf("mqtt: connecting: %w", err)
 }
