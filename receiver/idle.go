@@ -95,7 +95,7 @@ func (o *kmsOutput) drawOnce(last *idleDrawing, st screen.State) error {
 		return err
 	}
 	last.paint(&b.image, b.id, st)
-	if err := o.display.Show(drm.Picture{ID: b.id, FB: b.fb}); err != nil {
+	if err := o.show(drm.Picture{ID: b.id, FB: b.fb}); err != nil {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.idle.give(b.id)

@@ -128,12 +128,14 @@ func (o *kmsOutput) current() *kmsSession {
 }
 
 func (o *kmsOutput) flipped(f drm.Flip) {
+	o.r.vitals.screen.appeared(f.ID)
 	if k := o.current(); k != nil {
 		k.flipped(f)
 	}
 }
 
 func (o *kmsOutput) released(id uint64) {
+	o.r.vitals.screen.drop(id)
 	if k := o.current(); k != nil && k.released(id) {
 		return
 	}

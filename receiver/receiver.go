@@ -28,6 +28,7 @@ import (
 	"aerie/receiver/clock"
 	"aerie/receiver/clock/ptp"
 	"aerie/receiver/config"
+	"aerie/receiver/health"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
 	"aerie/receiver/playout"
@@ -47,6 +48,8 @@ type Options struct {
 	// Display is told of the display that was opened; both are for tests.
 	Hardware *Hardware
 	Display  func(*drm.Display)
+	// Systemd is the service manager to inform; the zero value is none.
+	Systemd health.Systemd
 }
 
 // Receiver is one AirPlay receiver.
@@ -88,12 +91,16 @@ type Receiver struct {
 	announceMu    sync.Mutex
 	announce      func() // tells the network that something changed; nil for nobody
 	announcedOnce sync.Once
+	announced     atomic.Bool
+
+	vitals  vitals
+	systemd health.Systemd
 }
 
 // New opens what the receiver needs before it can be found: its identity, its
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (*Receiver, error) {
-	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware}
+	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd}
 	r.machine.board = board.Read("/")
 	if err := r.open(o); err != nil {
 		r.close()
@@ -140,6 +147,7 @@ func (r *Receiver) open(o Options) (err error) {
 		return err
 	}
 	r.register()
+	r.watchVitals()
 	return nil
 }
 
@@ -216,6 +224,8 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
+	wg.Go(func() { r.supervise(ctx, r.systemd) })
+	wg.Go(func() { r.askItself(ctx) })
 	r.publishing.run(ctx, &wg)
 	wg.Go(func() { r.watchMachine(ctx) })
 	if r.ptp != nil {
@@ -240,6 +250,7 @@ func (r *Receiver) tick(ctx context.Context) {
 		}
 		r.authority.Tick()
 		r.meters.second(r.current.Load())
+		r.vitals.tick.Beat()
 	}
 }
 
