@@ -175,5 +175,8 @@ func (r *Receiver) screenState() screen.State {
 	if w := r.warnings.all(); len(w) > 0 {
 		st.Warning = w[0]
 	}
+	if n := r.fleetNotice(); n != "" {
+		st.Warning = n
+	}
 	return st
 }
