@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"bytes"
 	"context"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,9 @@ import (
 	"aerie/receiver/fleet/content"
 	"aerie/receiver/screen"
 )
+
+// identifyFor is how long the fleet makes the receiver tell itself from others.
+const identifyFor = 30 * time.Second
 
 // Fleet makes the agent of a fleet that this receiver belongs to, nil if it
 // belongs to none. Device has what others can do to it; the receiver adds what
@@ -34,6 +38,12 @@ func (r *Receiver) Fleet(d fleet.Device) *fleet.Agent {
 		return h
 	}
 	d.SetName = func(_ context.Context, name string) error { r.rename(name); return nil }
+	d.Identify = func(context.Context) error { r.Identify(identifyFor); return nil }
+	d.Diagnostics = func(ctx context.Context) (string, []byte, error) {
+		var file bytes.Buffer
+		err := r.Diagnose(ctx, &file)
+		return "aerie-diagnostics.zip", file.Bytes(), err
+	}
 	d.ForgetSenders = func(context.Context) error { return r.identity.store.ForgetAll() }
 	d.ShowCode = func(code string) {
 		r.fleetCode.Store(&code)
