@@ -38,10 +38,13 @@ func (r *Receiver) startDiscovery(ctx context.Context) (stop func()) {
 		return func() {}
 	}
 	updates := newUpdates(func() { r.reannounce(a) })
+	asking, cancel := context.WithCancel(ctx)
+	go r.askAnnouncer(asking, a)
 	r.announceMu.Lock()
 	r.announce = updates.ask
 	r.announceMu.Unlock()
 	return func() {
+		cancel()
 		updates.stop()
 		a.Close()
 	}
@@ -54,6 +57,7 @@ func (r *Receiver) discovered(st discovery.Status) {
 		r.identity.name.Store(st.Name)
 		r.pushChange()
 	}
+	r.announced.Store(st.Announced)
 	if st.Announced {
 		r.announcedOnce.Do(func() {
 			r.log.Info("announced", "name", st.Name, "host", strings.TrimSuffix(st.Host, "."), "links", st.Links, "after", r.now().Sub(r.began).Round(time.Millisecond))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"aerie/receiver/clock"
+	"aerie/receiver/health"
 	"aerie/receiver/mirror"
 	"aerie/receiver/mp4"
 )
@@ -43,6 +44,8 @@ type pictureSink struct {
 	s      *streams
 	params atomic.Pointer[mirror.Parameters]
 	paused atomic.Bool
+	work   health.Work // what is being asked of the output
+	forget func()
 }
 
 func newPictureSink(ctx context.Context, s *streams) (*pictureSink, error) {
@@ -50,7 +53,21 @@ func newPictureSink(ctx context.Context, s *streams) (*pictureSink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pictureSink{videoSession: out, s: s}, nil
+	p := &pictureSink{videoSession: out, s: s}
+	p.forget = s.r.vitals.monitor.Watch("picture", pictureLimit, p.work.Progress)
+	return p, nil
+}
+
+func (p *pictureSink) close() {
+	p.forget()
+	p.videoSession.close()
+}
+
+// Buffer lends memory of the output, which may be behind.
+func (p *pictureSink) Buffer(n int) (mirror.Buffer, error) {
+	p.work.Begin()
+	defer p.work.End()
+	return p.videoSession.Buffer(n)
 }
 
 // allow decides about the codec and size of the stream.
@@ -79,7 +96,9 @@ func (p *pictureSink) Picture(b mirror.Buffer, au *mirror.AccessUnit) {
 			"after", s.r.now().Sub(s.began).Round(100_000))
 		s.r.somethingChanged()
 	}
+	p.work.Begin()
 	p.videoSession.Picture(b, au)
+	p.work.End()
 }
 
 // Pause notes that the sender is locked or asleep.

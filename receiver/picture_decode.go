@@ -8,6 +8,7 @@ import (
 	"aerie/receiver/clock"
 	"aerie/receiver/codec"
 	"aerie/receiver/codec/h264"
+	"aerie/receiver/health"
 	"aerie/receiver/mirror"
 )
 
@@ -26,6 +27,7 @@ type decoding struct {
 	free  chan *inputBuffer
 	queue chan job
 	done  sync.WaitGroup
+	work  health.Work
 	metas [64]decoded
 	next  int64
 
@@ -146,8 +148,11 @@ func (d *decoding) close() {
 }
 
 func (d *decoding) run() {
+	defer d.s.r.vitals.monitor.Watch("decoder", decoderLimit, d.work.Progress)()
 	for j := range d.queue {
+		d.work.Begin()
 		d.decode(&j)
+		d.work.End()
 	}
 }
 

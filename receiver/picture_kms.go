@@ -128,12 +128,14 @@ func (o *kmsOutput) current() *kmsSession {
 }
 
 func (o *kmsOutput) flipped(f drm.Flip) {
+	o.r.vitals.screen.appeared(f.ID)
 	if k := o.current(); k != nil {
 		k.flipped(f)
 	}
 }
 
 func (o *kmsOutput) released(id uint64) {
+	o.r.vitals.screen.drop(id)
 	if k := o.current(); k != nil && k.released(id) {
 		return
 	}
@@ -148,6 +150,7 @@ func (o *kmsOutput) changed(c drm.Change) {
 	switch c.Kind {
 	case drm.Connected:
 		o.r.gate.turn(false)
+		o.r.tv.changed()
 		o.r.log.Info("display", "connector", c.Connector, "mode", c.Mode, "name", c.EDID.Name)
 		o.r.somethingChanged()
 	case drm.Disconnected:

@@ -77,7 +77,7 @@ func (k *kmsSession) scan(p *kmsPicture) (kept bool) {
 	fb := from.fbs[p.hard.picture.Index]
 	p.shown, k.begun = true, true // the display may give it back at once
 	k.mu.Unlock()
-	err := k.o.display.Show(drm.Picture{ID: p.id, FB: fb, Source: from.visible, Color: colorOf(p.meta.colour, from.visible.H), Due: int64(p.due)})
+	err := k.o.show(drm.Picture{ID: p.id, FB: fb, Source: from.visible, Color: colorOf(p.meta.colour, from.visible.H), Due: int64(p.due)})
 	if err == nil {
 		return true
 	}

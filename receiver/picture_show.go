@@ -33,7 +33,7 @@ func (k *kmsSession) share(p *kmsPicture) bool {
 	k.mu.Lock()
 	p.shown, k.begun = true, true // the display may give it back at once
 	k.mu.Unlock()
-	err := k.o.display.Show(drm.Picture{ID: p.id, FB: fb, Source: visible, Color: colorOf(p.meta.colour, visible.H), Due: int64(p.due)})
+	err := k.o.show(drm.Picture{ID: p.id, FB: fb, Source: visible, Color: colorOf(p.meta.colour, visible.H), Due: int64(p.due)})
 	if err == nil {
 		return true
 	}
@@ -64,7 +64,7 @@ func (k *kmsSession) copy(p *kmsPicture) {
 	}
 	k.s.r.meters.PixelsCopied.Add(b.bytes())
 	b.onScreen = p.onScreen
-	err = k.o.display.Show(drm.Picture{ID: b.id, FB: b.fb, Color: colorOf(p.meta.colour, p.frame.Height), Due: int64(p.due)})
+	err = k.o.show(drm.Picture{ID: b.id, FB: b.fb, Color: colorOf(p.meta.colour, p.frame.Height), Due: int64(p.due)})
 	if err != nil {
 		k.released(b.id)
 		if !errors.Is(err, drm.ErrClosed) {

@@ -13,6 +13,8 @@ import (
 	"aerie/receiver"
 	"aerie/receiver/codec"
 	"aerie/receiver/config"
+	"aerie/receiver/diagnostics"
+	"aerie/receiver/health"
 )
 
 // run runs the receiver until it is told to end.
@@ -27,8 +29,15 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	ctx, restart := context.WithCancel(ctx)
+	defer restart()
+	updates, endUpdates := runUpdates(ctx, c, r, restart)
+	endFleet := runFleet(ctx, r, updates, restart)
 	banner(out, r)
 	err = r.Run(ctx)
+	restart() // nothing goes on without the receiver
+	endFleet()
+	endUpdates(err)
 	if e.measure {
 		r.PrintLatency(out)
 	}
@@ -37,13 +46,28 @@ func run(args []string, out io.Writer) error {
 
 // start makes the receiver with a log on standard error.
 func start(c *config.Config, measure bool) (*receiver.Receiver, error) {
+	log, err := openLog(c)
+	if err != nil {
+		return nil, err
+	}
+	codec.SetLogger(log)
+	systemd, err := health.FromEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd, Kept: &kept})
+}
+
+// kept is the end of the log, for diagnostics.
+var kept diagnostics.Log
+
+// openLog makes the log on standard error.
+func openLog(c *config.Config) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		return nil, err
 	}
-	log := slog.New(newLog(os.Stderr, level))
-	codec.SetLogger(log)
-	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure})
+	return slog.New(kept.Handler(newLog(os.Stderr, level))), nil
 }
 
 // banner says what people want to know.

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -173,6 +174,21 @@ func (a *Announcer) SetTXT(typ string, txt []string) error {
 	case <-a.done:
 		return fmt.Errorf("discovery: set TXT of %s: %w", typ, net.ErrClosed)
 	}
+}
+
+// Answers tells whether the announcer does its work: it waits, until ctx ends,
+// for its goroutine to come round. After Close there is nothing to wait for.
+func (a *Announcer) Answers(ctx context.Context) bool {
+	came := make(chan struct{})
+	select {
+	case a.commands <- func(*responder, clock.Time) { close(came) }:
+	case <-a.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+	<-came
+	return true
 }
 
 // Close takes the announcement back and closes the port. It is safe to call

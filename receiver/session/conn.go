@@ -87,8 +87,7 @@ func (c *conn) run() (reason string) {
 			rec.Request(c.id, &q)
 		}
 		c.note(&q)
-		p := c.answer(&q)
-		c.finish(&q, p)
+		p := c.respond(&q)
 		if err := c.send(p); err != nil {
 			return describe(err)
 		}
@@ -100,6 +99,14 @@ func (c *conn) run() (reason string) {
 			return "torn down"
 		}
 	}
+}
+
+// respond makes the whole response to a request.
+func (c *conn) respond(q *rtsp.Request) *rtsp.Response {
+	defer c.server.busy()() // even after a fault
+	p := c.answer(q)
+	c.finish(q, p)
+	return p
 }
 
 func (c *conn) send(p *rtsp.Response) error {

@@ -38,6 +38,9 @@ type Server struct {
 	Recorder     Recorder // nil for none
 	Limits       rtsp.Limits
 	Timeouts     rtsp.Timeouts
+	// Busy, if not nil, is called before each request is answered, and what it
+	// returns afterwards.
+	Busy func() (done func())
 	// Changed is called after a session began or ended; nil for nobody.
 	Changed func()
 
@@ -153,6 +156,13 @@ func (s *Server) closeAll() {
 	for c := range s.conns {
 		c.rtsp.Close()
 	}
+}
+
+func (s *Server) busy() (done func()) {
+	if s.Busy == nil {
+		return func() {}
+	}
+	return s.Busy()
 }
 
 func (s *Server) changed() {
