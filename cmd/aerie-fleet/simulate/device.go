@@ -42,6 +42,7 @@ type Device struct {
 	reported clock.Time
 	paired   clock.Time // when it was chosen first in this run
 	changed  bool
+	pinged   clock.Time
 
 	installs map[int64]int
 	partners int // times that it has got a partner
@@ -270,6 +271,10 @@ func (d *Device) tick(now clock.Time) {
 	defer d.mu.Unlock()
 	if d.ready != 0 && now >= d.ready {
 		d.finish()
+	}
+	if d.client != nil && now >= d.pinged.Add(d.f.o.KeepAlive/2) {
+		d.pinged = now
+		d.client.Ping() // a connection that is dead ends by itself
 	}
 	report, lost := d.pairing.Tick(now)
 	if lost != "" {
