@@ -18,6 +18,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -72,7 +73,9 @@ type Options struct {
 	Now    func() clock.Time
 	// Dial connects to services and brokers; nil is over TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	Log  *slog.Logger
+	// Roots are the authorities of an IoT Hub; nil are those of the system.
+	Roots *x509.CertPool
+	Log   *slog.Logger
 }
 
 // Phase is how far an Agent has come.
