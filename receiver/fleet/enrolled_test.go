@@ -37,6 +37,7 @@ func (l *logged) has(s string) bool {
 
 // From a code on the screen to a partner; revoked, and let in again.
 func TestEnrolled(t *testing.T) {
+	t.Parallel() // it mostly waits
 	ca := newMember(t, "fleet", nil)
 	broker := newMosquitto(t, ca, service)
 	g := &register{t: t, ca: ca, broker: broker.address}
@@ -100,6 +101,7 @@ func TestEnrolled(t *testing.T) {
 
 // A code in the settings lets it in without anybody; another one does so again.
 func TestEnrolledBySettings(t *testing.T) {
+	t.Parallel() // it mostly waits
 	ca := newMember(t, "fleet", nil)
 	g := &register{t: t, ca: ca, broker: "127.0.0.1:9"} // where nobody listens
 	dir := t.TempDir()
