@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"bytes"
 	"context"
 	"path/filepath"
 	"strings"
@@ -9,7 +10,11 @@ import (
 	"aerie/hw/board"
 	"aerie/receiver/fleet"
 	"aerie/receiver/fleet/content"
+	"aerie/receiver/screen"
 )
+
+// identifyFor is how long the fleet makes the receiver tell itself from others.
+const identifyFor = 30 * time.Second
 
 // Fleet makes the agent of a fleet that this receiver belongs to, nil if it
 // belongs to none. Device has what others can do to it; the receiver adds what
@@ -33,10 +38,20 @@ func (r *Receiver) Fleet(d fleet.Device) *fleet.Agent {
 		return h
 	}
 	d.SetName = func(_ context.Context, name string) error { r.rename(name); return nil }
+	d.Identify = func(context.Context) error { r.Identify(identifyFor); return nil }
+	d.Diagnostics = func(ctx context.Context) (string, []byte, error) {
+		var file bytes.Buffer
+		err := r.Diagnose(ctx, &file)
+		return "aerie-diagnostics.zip", file.Bytes(), err
+	}
 	d.ForgetSenders = func(context.Context) error { return r.identity.store.ForgetAll() }
 	d.ShowCode = func(code string) {
 		r.fleetCode.Store(&code)
-		r.redrawIdle()
+		n := screen.Notice{Text: sentence(r.fleetNotice())}
+		if code != "" {
+			n.Title = "Join a fleet"
+		}
+		r.Notify(TopicFleet, n)
 	}
 	return fleet.New(fleet.Options{
 		ID: fleetID(r.identity.deviceID), Name: r.Name(), Server: c.Server, Azure: c.Azure, Code: c.Code, Pool: c.Pool, Root: c.Root,
@@ -61,12 +76,10 @@ func (r *Receiver) fleetNotice() string {
 // fleetHealth tells how the receiver fares.
 func (r *Receiver) fleetHealth() content.Health {
 	m := &r.meters
-	r.machine.mu.Lock()
-	machine := r.machine.health
-	r.machine.mu.Unlock()
+	machine := r.machine.fares()
 	h := content.Health{
 		Name: r.Name(), Version: r.version, Board: r.machine.board.String(),
-		Uptime: float64(r.now().Sub(r.began) / time.Second), Throttled: troubles(machine.SinceBoot),
+		Uptime: float64(r.now().Sub(r.began) / time.Second), Throttled: flagNames(machine.SinceBoot),
 		Playing: r.Playing(), Sessions: r.server.Sessions.Value(), Pictures: m.pictures.Value(), Dropped: m.skipped.Value() + m.undecodable.Value(),
 	}
 	if machine.Warm {
@@ -90,8 +103,8 @@ func (r *Receiver) fleetHealth() content.Health {
 	return h
 }
 
-// troubles are the names of flags, nil for none.
-func troubles(f board.Flags) []string {
+// flagNames are the names of flags, nil for none.
+func flagNames(f board.Flags) []string {
 	if f == 0 {
 		return nil
 	}

@@ -36,14 +36,13 @@ func runFleet(ctx context.Context, r *receiver.Receiver, updates *ota.Updater, r
 	return func() { <-done }
 }
 
-// order has a release installed that the fleet desires. It is desired again
-// after every start, so one that was given up before is not tried again.
+// order has a release installed that the fleet desires.
 func order(u *ota.Updater, r content.Release) (done bool, err error) {
 	st := u.Status()
 	if st.Counter >= uint64(r.Counter) {
 		return true, nil
 	}
-	find := findAt(strings.TrimSuffix(r.URL, "/"))
+	find := findAt(strings.TrimSuffix(r.URL, "/"), false)
 	u.Order(func(ctx context.Context) (ota.Offer, error) {
 		offer, err := find(ctx)
 		if err != nil {
@@ -52,13 +51,8 @@ func order(u *ota.Updater, r content.Release) (done bool, err error) {
 		if offer.Release.Counter < uint64(r.Counter) {
 			return offer, fmt.Errorf("the fleet desires release %d, and %d is there", r.Counter, offer.Release.Counter)
 		}
-		for _, bad := range u.Status().Bad {
-			if bad.Version == offer.Release.Version {
-				return offer, fmt.Errorf("version %s was given up before: %s", bad.Version, bad.Why)
-			}
-		}
 		return offer, nil
-	})
+	}, false)
 	return false, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"aerie/receiver"
 	"aerie/receiver/codec"
 	"aerie/receiver/config"
+	"aerie/receiver/diagnostics"
 	"aerie/receiver/health"
 )
 
@@ -54,8 +55,11 @@ func start(c *config.Config, measure bool) (*receiver.Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd})
+	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd, Kept: &kept})
 }
+
+// kept is the end of the log, for diagnostics.
+var kept diagnostics.Log
 
 // openLog makes the log on standard error.
 func openLog(c *config.Config) (*slog.Logger, error) {
@@ -63,7 +67,7 @@ func openLog(c *config.Config) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		return nil, err
 	}
-	return slog.New(newLog(os.Stderr, level)), nil
+	return slog.New(kept.Handler(newLog(os.Stderr, level))), nil
 }
 
 // banner says what people want to know.
