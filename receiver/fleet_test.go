@@ -49,14 +49,44 @@ func TestFleetCode(t *testing.T) {
 		t.Errorf("it asks %+v", request)
 	}
 	code := agent.Status().Code
-	if w := r.snapshot().Warnings; code == "" || len(w) != 1 || !strings.Contains(w[0], code) || r.screenState().Warning != w[0] {
-		t.Errorf("the code is %q, the page shows %q, the screen %q", code, w, r.screenState().Warning)
+	shown := func() (page []string, screen string) {
+		for _, n := range r.screenState().Notices {
+			screen += n.Text
+		}
+		return r.snapshot().Warnings, screen
+	}
+	if page, screen := shown(); code == "" || len(page) != 1 || !strings.Contains(page[0], code) || screen != page[0] {
+		t.Errorf("the code is %q, the page shows %q, the screen %q", code, page, screen)
 	}
 	cancel()
 	<-done
-	if w := r.snapshot().Warnings; len(w) != 0 {
-		t.Errorf("afterwards the page shows %q", w)
+	if page, screen := shown(); len(page) != 0 || screen != "" {
+		t.Errorf("afterwards the page shows %q, the screen %q", page, screen)
 	}
+}
+
+// One that the fleet does not want says so.
+func TestFleetRefuses(t *testing.T) {
+	r := quietReceiver(t)
+	defer r.close()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"error":"the code is used up"}`)
+	}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	server.StartTLS()
+	defer server.Close()
+	r.cfg.Fleet.Server = server.Listener.Addr().String()
+	ctx, cancel := context.WithCancel(t.Context())
+	agent := r.Fleet(fleet.Device{})
+	done := make(chan struct{})
+	go func() { agent.Run(ctx); close(done) }()
+	until(t, "that it says so", func() bool {
+		w := r.snapshot().Warnings
+		return len(w) == 1 && strings.Contains(w[0], "the code is used up") && agent.Status().Phase == fleet.Refused
+	})
+	cancel()
+	<-done
 }
 
 func TestFleetHealth(t *testing.T) {

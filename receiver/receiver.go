@@ -103,7 +103,7 @@ type Receiver struct {
 	vitals  vitals
 	systemd health.Systemd
 
-	fleetCode atomic.Pointer[string] // that is shown
+	fleetText atomic.Pointer[string] // for people; nil or "" for nothing
 	renamed   chan struct{}
 }
 

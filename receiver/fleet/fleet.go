@@ -53,6 +53,9 @@ type Device struct {
 	// ShowCode shows the code with which the owner lets the receiver into the
 	// fleet, or takes it away with "".
 	ShowCode func(code string)
+	// Refused tells people that the fleet does not want the receiver, and why;
+	// "" that it does again.
+	Refused func(why string)
 }
 
 // ErrUnwanted is wrapped by errors of a Device that refuse what is desired,
@@ -123,10 +126,22 @@ func (a *Agent) Status() Status {
 	return a.status
 }
 
+// update changes the status, and has people know whether the fleet refuses the
+// receiver.
 func (a *Agent) update(f func(*Status)) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	before := a.status
 	f(&a.status)
+	after := a.status
+	a.mu.Unlock()
+	if tell := a.o.Device.Refused; tell != nil {
+		switch was, is := before.Phase == Refused, after.Phase == Refused; {
+		case is && before.Error != after.Error, is && !was:
+			tell(after.Error)
+		case was && !is && after.Phase != Connecting: // which may be refused again
+			tell("")
+		}
+	}
 }
 
 // Changed tells that the receiver's health has changed in a way that its
