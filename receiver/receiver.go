@@ -96,15 +96,14 @@ type Receiver struct {
 	served     atomic.Pointer[web] // web, for those who may be earlier
 	closers    []func()
 
-	announceMu    sync.Mutex
-	announce      func() // tells the network that something changed; nil for nobody
-	announcedOnce sync.Once
-	announced     atomic.Bool
+	announceMu sync.Mutex
+	announce   func() // tells the network that something changed; nil for nobody
+	announced  atomic.Bool
 
 	vitals  vitals
 	systemd health.Systemd
 
-	fleetCode atomic.Pointer[string] // that is shown
+	fleetText atomic.Pointer[string] // for people; nil or "" for nothing
 	renamed   chan struct{}
 }
 

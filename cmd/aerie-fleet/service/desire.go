@@ -45,7 +45,7 @@ func (s *Service) desired(id, service string, payload []byte) error {
 
 // half is what this instance desires of a device.
 func (s *Service) half(d *device) twin.Object {
-	return content.Wish{Volunteer: d.volunteer, Settings: d.settings}.Object(s.o.Root)
+	return content.Wish{Volunteer: d.volunteer, Pool: s.o.Pool, Settings: d.settings}.Object(s.o.Root)
 }
 
 // desire brings the half of a device up to date: if it is this instance's, with
