@@ -1,7 +1,10 @@
 package ota
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -200,6 +203,34 @@ func flip(d *disk, name string, at int) {
 	b := []byte(d.content(name))
 	b[at] ^= 1
 	d.put(name, string(b))
+}
+
+// TestLaterState reads a state and a description with fields that a later
+// version has added: the launcher is the oldest program on a device.
+func TestLaterState(t *testing.T) {
+	d := lived(t, 9)
+	b := strings.Replace(d.content(stateName), `"state": {`, `"state": {"schedule": {"next": [1, 2]},`, 1)
+	var e envelope
+	if err := json.Unmarshal([]byte(b), &e); err != nil {
+		t.Fatal(err)
+	}
+	var body bytes.Buffer
+	if err := json.Compact(&body, e.State); err != nil {
+		t.Fatal(err)
+	}
+	e.SHA256 = sha256.Sum256(body.Bytes())
+	content, err := json.Marshal(struct {
+		envelope
+		Writer string `json:"writer"`
+	}{e, "9.9"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.put(stateName, string(content))
+	d.put(descriptionName(B), strings.Replace(d.content(descriptionName(B)), `{`, `{"channel": "beta",`, 1))
+	if got := started(t, d); got != "2" || !storeOn(d).Proven(B) {
+		t.Errorf("%s is started, %+v", got, storeOn(d).Status(""))
+	}
 }
 
 // TestUnstartable: a program that the kernel does not take is passed over, and

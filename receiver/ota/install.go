@@ -236,9 +236,9 @@ func (s *Store) reject(r Release, why error) {
 // adopt has the next start take a slot.
 func (s *Store) adopt(slot Slot, r Release) error {
 	return s.locked(func(st *state) error {
-		var from Release
-		if current := s.Current(); current != Factory {
-			from, _ = s.describe(current)
+		var from Release // what runs, which is not in this slot
+		if st.Started == slot.other() || st.Started == "" && s.Current() == slot.other() {
+			from, _ = s.describe(slot.other())
 		}
 		st.Last = Event{Kind: Installed, From: from.Version, To: r.Version}
 		st.clearBad(r.SHA256)

@@ -139,6 +139,18 @@ func (s *Store) current() (Slot, error) {
 	return Factory, err
 }
 
+// target is what the link leads to.
+type target struct {
+	slot   Slot
+	sha256 Digest
+}
+
+func (s *Store) target() target {
+	slot := s.Current()
+	r, _ := s.describe(slot) // zero for the factory's, and what cannot be read
+	return target{slot, r.SHA256}
+}
+
 // point makes the link name a slot, or removes it for Factory. The new link
 // is made beside it and renamed over it, so there is no moment without one.
 func (s *Store) point(to Slot) error {

@@ -214,6 +214,35 @@ func TestNeverInterrupts(t *testing.T) {
 	})
 }
 
+// TestDoubtfulStart: a device that was started from another slot than the link
+// says, as the disk did not answer, does not restart for that; but it does for
+// an update into that slot.
+func TestDoubtfulStart(t *testing.T) {
+	simulated(t, 9, func(t *testing.T, v *device) {
+		for n, got := 1, ""; got != "1"; n++ {
+			d := v.disk.copy()
+			d.failAt, d.err = n, errPower
+			if got = started(t, d); got == "1" {
+				v.disk = v.disk.copy()
+				v.disk.failAt, v.disk.err = n, errPower
+			}
+		}
+		v.boot(Off, "")
+		if st := v.updater.Status(); st.Version != "1" || st.Pending != "2" {
+			t.Fatalf("it begins with %+v", st)
+		}
+		v.wait(time.Hour)
+		if v.restarted {
+			t.Fatal("restarted for nothing")
+		}
+		v.updater.Order(v.find, true)
+		v.wait(time.Minute)
+		if !v.restarted {
+			t.Errorf("not restarted for an update: %+v", v.updater.Status())
+		}
+	})
+}
+
 // TestNight: in the window, less patience is needed; but not by a clock that
 // was never set, as a Raspberry Pi's is before it has a network.
 func TestNight(t *testing.T) {
