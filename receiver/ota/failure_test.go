@@ -233,6 +233,31 @@ func TestLaterState(t *testing.T) {
 	}
 }
 
+// TestNewerFactory: a card with a newer factory version and old slots starts
+// the former.
+func TestNewerFactory(t *testing.T) {
+	d := lived(t, 9)
+	s := storeOn(d)
+	s.factory = Release{Version: "8", Counter: 9}
+	if err := s.Launch(func(c Choice) error {
+		if c.Slot != Factory {
+			t.Errorf("%+v is started", c)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Status(""); st.WentBack != "went back from 2 to the factory version: 2 is older than the factory version; 1 is older than the factory version" {
+		t.Errorf("says %q", st.WentBack)
+	}
+	if err := s.Install(t.Context(), update(7)); !errors.Is(err, ErrOld) {
+		t.Errorf("an old release is installed: %v", err)
+	}
+	if err := s.Install(t.Context(), update(9)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestUnstartable: a program that the kernel does not take is passed over, and
 // the error of the factory binary is the launcher's.
 func TestUnstartable(t *testing.T) {

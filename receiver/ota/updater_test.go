@@ -184,7 +184,7 @@ func TestNeverInterrupts(t *testing.T) {
 			t.Fatalf("when nobody plays: %+v", st)
 		}
 		v.playing = true
-		v.wait(time.Hour)
+		v.wait(time.Minute)
 		if st := v.updater.Status(); st.Doing != "" || v.restarted || st.Problem != "" {
 			t.Fatalf("when somebody plays again: %+v", st)
 		}
