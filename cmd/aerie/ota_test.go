@@ -10,11 +10,14 @@ import (
 	"fmt"
 	"log/slog"
 	mrand "math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -95,6 +98,27 @@ func (v *appliance) install() {
 	}
 }
 
+// server serves the offers, hangs up in the middle of the first program, and
+// counts how often it is asked for one.
+func (v *appliance) server() (s *httptest.Server, asked *atomic.Int32) {
+	asked = &atomic.Int32{}
+	files := http.FileServer(http.Dir(v.offers))
+	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, ".minisig") && asked.Add(1) == 1 {
+			b, _ := os.ReadFile(filepath.Join(v.offers, filepath.Base(r.URL.Path)))
+			w.Header().Set("Content-Length", fmt.Sprint(len(b)))
+			w.Write(b[:len(b)/2])
+			return
+		}
+		if r.Header.Get("Range") == "" && !strings.HasSuffix(r.URL.Path, ".minisig") {
+			v.t.Error("the download begins anew")
+		}
+		files.ServeHTTP(w, r)
+	}))
+	v.t.Cleanup(s.Close)
+	return s, asked
+}
+
 func (v *appliance) status() (st ota.Status) {
 	v.t.Helper()
 	out, err := v.ota("status", "--json")
@@ -173,7 +197,10 @@ func TestUpdates(t *testing.T) {
 
 	// An update that works. The receiver notices, and ends for it.
 	v.offer(next, "1.1", 2)
-	v.install()
+	server, asked := v.server()
+	if out, err := v.ota("install", server.URL); err != nil || asked.Load() != 2 {
+		t.Fatalf("install from a server that hangs up, asked %d times: %v\n%s", asked.Load(), err, out)
+	}
 	if st := v.status(); st.Version != "1.0" || st.Pending != "1.1" {
 		t.Errorf("after the installation: %+v", st)
 	}

@@ -22,7 +22,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -335,17 +334,6 @@ func checkAddr(s string) error {
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("port %q is not a number up to 65535", port)
-	}
-	return nil
-}
-
-// checkFolder holds an address to those that updates are fetched from.
-func checkFolder(s string) error {
-	if s == "" || strings.HasPrefix(s, "/") {
-		return nil
-	}
-	if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
-		return fmt.Errorf("%q is neither an https:// address nor a path such as /media/usb", s)
 	}
 	return nil
 }
