@@ -223,6 +223,33 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// Buildroot's "systemctl preset-all" leaves off what is to be off, and takes
+// the rest in.
+func TestPresets(t *testing.T) {
+	systemctl, err := exec.LookPath("systemctl")
+	if err != nil {
+		t.Skip("systemctl is not here (Debian: apt install systemd)")
+	}
+	root := t.TempDir()
+	if err := os.CopyFS(root, os.DirFS("board/aerie/rootfs-overlay")); err != nil {
+		t.Fatal(err)
+	}
+	units := filepath.Join(root, "usr/lib/systemd/system")
+	getty := "[Service]\nExecStart=/sbin/agetty\n[Install]\nWantedBy=getty.target\nDefaultInstance=tty1\n"
+	if err := os.WriteFile(filepath.Join(units, "getty@.service"), []byte(getty), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(systemctl, "--root="+root, "preset-all").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if _, err := os.Lstat(filepath.Join(root, "etc/systemd/system/getty.target.wants/getty@tty1.service")); err == nil {
+		t.Error("there is a login on the console")
+	}
+	if _, err := os.Lstat(filepath.Join(root, "etc/systemd/system/multi-user.target.wants/aerie-country.service")); err != nil {
+		t.Error(err)
+	}
+}
+
 // The kernel is told the country of the settings, and nothing else that may
 // stand in them.
 func TestCountry(t *testing.T) {
