@@ -83,6 +83,11 @@ type Config struct {
 		Initial int    `toml:"initial_volume"`
 	} `toml:"audio"`
 
+	Panel struct {
+		LED    string `toml:"led"`
+		Button string `toml:"button"`
+	} `toml:"panel"`
+
 	TV struct {
 		Control      string `toml:"control"`
 		StandbyAfter int    `toml:"standby_after"`
@@ -147,7 +152,7 @@ type Setting struct {
 
 // Settings returns the table, bound to c.
 func (c *Config) Settings() []Setting {
-	w, n, a, v, s, t, m, u, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.TV, &c.MQTT, &c.Updates, &c.Log
+	w, n, a, v, s, t, p, m, u, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.TV, &c.Panel, &c.MQTT, &c.Updates, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
 		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
@@ -193,6 +198,9 @@ func (c *Config) Settings() []Setting {
 		{"tv.control", "tv", "auto|off|DEVICE", "Wake the television when a session begins, and take the keys of its remote, over HDMI-CEC. auto: if the display can do that. DEVICE: an adapter such as /dev/cec0.", &t.Control, func() error { return checkControl(t.Control) }},
 		{"tv.standby_after", "", "S", "How long after the last session a television that was woken for it goes back to sleep, in seconds. 0: it stays on.", &t.StandbyAfter, func() error { return within(t.StandbyAfter, 0, 86400) }},
 
+		{"panel.led", "led", "NAME", "Light that says how the receiver is: one of the kernel's, such as ACT, or a GPIO line, such as GPIO17; with ! before it where it is the wrong way round. Empty: none.", &p.LED, func() error { return checkLine(p.LED) }},
+		{"panel.button", "button", "LINE", "GPIO line of a button to ground, such as GPIO26. A short press shows the next PIN, or sends a sender away that is there; ten seconds forget everything. Empty: none.", &p.Button, func() error { return checkLine(p.Button) }},
+
 		{"mqtt.broker", "mqtt", "HOST:PORT", "Publish what is playing to this MQTT broker, without encryption. Empty: nowhere.", &m.Broker, func() error { return checkAddr(m.Broker) }},
 		{"mqtt.user", "", "NAME", "Name by which the broker knows the receiver. Empty: none.", &m.User, nil},
 		{"mqtt.password", "", "TEXT", "Password that goes with it.", &m.Password, nil},
@@ -215,6 +223,7 @@ func (s *Setting) Secret() bool { return strings.HasSuffix("."+s.Key, ".password
 // the page is where people look for it, and Wi-Fi is looked after.
 func (c *Config) Appliance() {
 	c.WiFi.Manage = true
+	c.Panel.LED = "ACT"
 	c.Network.HTTP = ":80"
 }
 
@@ -294,6 +303,14 @@ func checkPassphrase(s string) error {
 func checkCountry(s string) error {
 	if s != "" && (len(s) != 2 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
 		return fmt.Errorf("%q is not a country in two capital letters, such as DE or US", s)
+	}
+	return nil
+}
+
+// checkLine holds the name of a light or a line to what the kernel's can be.
+func checkLine(s string) error {
+	if len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '/' || r > '~' }) {
+		return fmt.Errorf("%q is no name such as GPIO17", s)
 	}
 	return nil
 }

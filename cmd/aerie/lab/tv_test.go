@@ -18,6 +18,7 @@ import (
 // nothing is taken from it.
 func TestLabTelevision(t *testing.T) {
 	bench.Need(t)
+	t.Parallel()
 	tv := bench.Television(t)
 	g := startRig(t, "cec", true, func(c *config.Config) {
 		c.TV.Control, c.TV.StandbyAfter = tv.Player, 1
