@@ -14,8 +14,8 @@ import (
 )
 
 // TestLabPanel has a receiver with a light and a button on lines of gpio-sim:
-// the light shows that it is ready, that an update is installed, and how long
-// the button is held, after which everything is forgotten.
+// the light shows how it is, that it is asked which one it is, and how long the
+// button is held, after which everything is forgotten.
 func TestLabPanel(t *testing.T) {
 	bench.Need(t)
 	t.Parallel()
@@ -33,39 +33,43 @@ func TestLabPanel(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	// flashes waits until the light has come on so many times within the time
-	// given, or, for 0, has stayed on.
-	flashes := func(what string, least int, within time.Duration) {
+	// says waits until the light is to say something, and then until it is seen
+	// to: flashing fast or slowly (a busy machine shows some of it), or steady.
+	says := func(what light.State, steady bool) {
 		t.Helper()
 		for end := time.Now().Add(patient); time.Now().Before(end); {
-			n, was, steady := 0, g.Level("GPIO17"), true
-			for stop := time.Now().Add(within); time.Now().Before(stop); time.Sleep(5 * time.Millisecond) {
+			n, was := 0, g.Level("GPIO17")
+			dark := !was
+			for stop := time.Now().Add(2500 * time.Millisecond); r.Light().Shown() == what && time.Now().Before(stop); time.Sleep(5 * time.Millisecond) {
 				is := g.Level("GPIO17")
 				if is && !was {
 					n++
 				}
-				was, steady = is, steady && is
+				was, dark = is, dark || !is
+				if !steady && n >= 2 {
+					return
+				}
 			}
-			if least > 0 && n >= least || least == 0 && steady {
+			if r.Light().Shown() == what && steady && !dark {
 				return
 			}
+			time.Sleep(5 * time.Millisecond)
 		}
-		t.Fatalf("the light does not say: %s", what)
+		t.Fatalf("the light does not say: %v", what)
 	}
 	// In the virtual machine there is no network but the loopback.
 	if !r.Condition().Network {
-		flashes("no network", 2, 2*time.Second)
+		says(light.NoNetwork, false)
 	} else {
-		flashes("ready", 0, time.Second)
+		says(light.Ready, true)
 	}
-	r.Light().Set(light.Updating, true)
-	flashes("updating", 1, 3*time.Second)
-	r.Light().Set(light.Updating, false)
+	r.Light().Set(light.Identify, true)
+	says(light.Identify, false)
+	r.Light().Set(light.Identify, false)
 
 	g.Pull("GPIO26", false)
-	flashes("the button is held", 5, 2*time.Second)
-	// 25 Hz; a busy machine shows some of it.
-	flashes("let go", 8, time.Second)
+	says(light.Holding, false)
+	says(light.Releasing, false)
 	select {
 	case err := <-done:
 		t.Fatalf("before the button was let go Run returned %v", err)
