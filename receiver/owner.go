@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"aerie/receiver/light"
 )
@@ -15,12 +14,6 @@ import (
 
 // Light is what the light on the case says. Who knows of a state sets it there.
 func (r *Receiver) Light() *light.Light { return &r.panel.light }
-
-// Identify has the light say for a while that it is this one.
-func (r *Receiver) Identify() {
-	const long = 15 * time.Second
-	r.Light().SetFor(light.Identify, long)
-}
 
 // NextPIN puts another PIN in the place of the one on the screen, if there is
 // one, and lets senders try again that had too many wrong guesses.

@@ -97,7 +97,7 @@ func TestLight(t *testing.T) {
 		t.Errorf("while a sender is here it says %v", p.light.Shown())
 	}
 	r.current.Store(nil)
-	r.Identify()
+	r.Identify(time.Minute)
 	if got := p.light.Shown(); got != light.Identify {
 		t.Errorf("asked which one it is, it says %v", got)
 	}

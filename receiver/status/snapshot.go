@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"aerie/receiver/metric"
+	"aerie/receiver/ota"
 )
 
 // Snapshot is what the receiver tells about itself at one moment; GET /status
@@ -19,6 +20,9 @@ type Snapshot struct {
 	NowPlaying *NowPlaying `json:"now_playing,omitempty"`
 	TV         *TV         `json:"tv,omitempty"`
 	Viewers    int         `json:"viewers"` // pages that watch; the server fills it in
+	Board      *Board      `json:"board,omitempty"`
+	Update     *ota.Status `json:"update,omitempty"` // nil for a receiver that does not update itself
+	Health     string      `json:"health,omitempty"` // what is stuck; "" if nothing is
 	Warnings   []string    `json:"warnings,omitempty"`
 }
 
@@ -159,4 +163,14 @@ type NowPlaying struct {
 	Position float64 `json:"position_seconds"`
 	Length   float64 `json:"length_seconds"` // 0 if it is not known
 	Artwork  string  `json:"artwork"`        // changes with the image at /artwork; empty if there is none
+}
+
+// Board is the machine, and how it fares.
+type Board struct {
+	Model       string   `json:"model"`
+	Memory      int64    `json:"memory_bytes"`
+	Clock       float64  `json:"clock_mhz"`                     // of the first processor; 0 if it is not known
+	Temperature *float64 `json:"temperature_celsius,omitempty"` // of the processors
+	Now         string   `json:"trouble_now,omitempty"`         // of power or heat, "none" for none; "" if the board does not tell
+	SinceBoot   string   `json:"trouble_since_boot,omitempty"`
 }
