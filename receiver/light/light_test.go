@@ -171,6 +171,7 @@ func TestAtOnce(t *testing.T) {
 	run(t, func(t *testing.T, l *Light, p *lamp) {
 		l.Set(Playing, true)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		n := len(p.at)
 		l.Set(Failed, true)
 		synctest.Wait()
@@ -190,10 +191,13 @@ func TestFailure(t *testing.T) {
 	run(t, func(t *testing.T, l *Light, p *lamp) {
 		l.Set(Booting, true)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		p.broken = errors.New("torn off")
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		p.broken = nil
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if got := fmt.Sprint(p.told); got != "[torn off <nil>]" {
 			t.Errorf("told %s", got)
 		}
