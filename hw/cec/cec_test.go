@@ -196,7 +196,7 @@ func TestFlood(t *testing.T) {
 		for i := range 10_000 {
 			g.bus.arrive(0x04, 0x44, byte(i))
 			if i%100 == 0 {
-				time.Sleep(time.Millisecond)
+				time.Sleep(20 * time.Millisecond)
 			}
 		}
 		if err := g.Send(Television, 0x90, 0); err != nil {
@@ -241,6 +241,30 @@ func TestSending(t *testing.T) {
 		g.mu.Unlock()
 		if g.Send(16) == nil || g.Send(-1) == nil || g.Send(0, bytes.Repeat([]byte{1}, 16)...) == nil {
 			t.Error("impossible messages are taken")
+		}
+	})
+}
+
+// A result that comes after it was given up is not that of the next message.
+func TestLateResult(t *testing.T) {
+	run(t, func(b *model) { b.deaf = true }, func(t *testing.T, g *rig) {
+		time.Sleep(time.Second)
+		if err := errors.Join(g.Send(Television, 0x04), g.Send(Television, 0x8f)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(longestFlight + time.Second)
+		late := func(sequence uint32) Counts {
+			g.bus.mu.Lock()
+			g.bus.queue(message{length: 2, sequence: sequence, txStatus: txOK})
+			g.bus.mu.Unlock()
+			synctest.Wait()
+			return g.Counts()
+		}
+		if c := late(1); c != (Counts{Failed: 1}) {
+			t.Errorf("after the result of the first: %+v", c)
+		}
+		if c := late(2); c != (Counts{Failed: 1, Sent: 1}) {
+			t.Errorf("after that of the second: %+v", c)
 		}
 	})
 }
