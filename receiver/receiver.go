@@ -74,7 +74,8 @@ type Receiver struct {
 	audio     audioOutput
 	page      *pageOutput // the video output, if that is the pages
 	gate      soundGate
-	hardware  *Hardware // nil: what the machine has
+	hardware  *Hardware   // nil: what the machine has
+	tv        *television // nil for none
 	meters    meters
 	pin       pinBoard
 	playing   playing
@@ -102,12 +103,15 @@ type Receiver struct {
 
 	vitals  vitals
 	systemd health.Systemd
+
+	fleetCode atomic.Pointer[string] // that is shown
+	renamed   chan struct{}
 }
 
 // New opens what the receiver needs before it can be found: its identity, its
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (*Receiver, error) {
-	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd, kept: o.Kept}
+	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd, kept: o.Kept, renamed: make(chan struct{}, 1)}
 	r.machine.board = board.Read("/")
 	if err := r.open(o); err != nil {
 		r.close()
@@ -132,7 +136,7 @@ func (r *Receiver) open(o Options) (err error) {
 	}
 	r.openPTP()
 	// Before the outputs, which tell of changes from goroutines of their own.
-	r.publishing = r.openPublishing()
+	r.publishing, r.tv = r.openPublishing(), r.openTelevision()
 	r.playing.changed, r.pin.changed, r.poster.changed = r.nowPlaying, r.redrawIdle, r.redrawIdle
 	if err = r.openOutputs(o.Measure); err != nil {
 		return err
@@ -235,12 +239,13 @@ func (r *Receiver) Run(ctx context.Context) error {
 	wg.Go(func() { r.supervise(ctx, r.systemd) })
 	wg.Go(func() { r.askItself(ctx) })
 	r.publishing.run(ctx, &wg)
+	r.tv.run(ctx, &wg)
 	wg.Go(func() { r.watchMachine(ctx) })
 	if r.ptp != nil {
 		wg.Go(func() { r.ptp.Run(ctx) })
 	}
 	stop := r.startDiscovery(ctx)
-	defer stop()
+	wg.Go(func() { r.stayAnnounced(ctx, stop) })
 	err := r.server.Serve(ctx, r.control)
 	cancel(err)
 	return err

@@ -126,6 +126,9 @@ func (r *Receiver) register() {
 		set.Counter("aerie_mqtt_sent_total", "Values published to the MQTT broker.", &p.Sent)
 		set.Counter("aerie_mqtt_replaced_total", "Values not published because a newer one came first.", &p.Replaced)
 	}
+	if v := r.tv; v != nil {
+		v.register(set)
+	}
 	set.Counter("aerie_picture_copied_bytes_total", "Bytes of pictures that the processor copied or converted to show them.", &m.PixelsCopied)
 	set.Gauge("aerie_picture_rate", "Access units in the last second.", &m.fps)
 	set.Gauge("aerie_picture_bits_per_second", "Bit rate of the picture in the last second.", &m.bitRate)
@@ -137,7 +140,7 @@ func (r *Receiver) register() {
 
 // snapshot describes the receiver for the page.
 func (r *Receiver) snapshot() status.Snapshot {
-	out := status.Snapshot{PIN: r.pin.shown(), Warnings: r.warnings.all()}
+	out := status.Snapshot{PIN: r.pin.shown(), Warnings: r.warnings.all(), TV: r.tv.describe()}
 	b := r.machine.describe()
 	out.Board, out.Update = &b, r.Update()
 	if err := r.Healthy(); err != nil {
@@ -158,6 +161,9 @@ func (r *Receiver) snapshot() status.Snapshot {
 	}
 	if h := &r.web.view.HandOver; h.Count() > 0 {
 		out.Latency = append(out.Latency, status.NewStage("written to page", h))
+	}
+	if n := r.fleetNotice(); n != "" {
+		out.Warnings = append(out.Warnings, n)
 	}
 	r.meters.mu.Lock()
 	if r.meters.err != "" {

@@ -12,11 +12,12 @@
 //	POST /presented   from the page: how late pictures were shown
 //	POST /control     from the page: pause, go on, the next piece, louder
 //	POST /diagnostics from the page: a bundle of what helps to find out what is wrong
+//	     /settings/   the page of package settings
 //
 // Whoever reaches the address sees what is mirrored, and may press the buttons
-// that the sender offers; nothing else can be changed. A page of another site
-// can neither read from it nor, under a name of its own that it lets point here,
-// be taken for it.
+// that the sender offers; what else can be changed asks for a PIN. A page of
+// another site can neither read from it nor, under a name of its own that it
+// lets point here, be taken for it.
 //
 // The page consists of a few scripts without framework or build step. They
 // play the streams at the lowest latency at which the browser plays smoothly
@@ -69,6 +70,13 @@ type Options struct {
 	// Control is told what the buttons of the page stand for.
 	Control remote.Control
 
+	// Settings is the page of package settings, below SettingsPath.
+	Settings http.Handler
+
+	// Portal returns where people should be, if the receiver is their whole
+	// network and any name leads to it: in its access point. "" else.
+	Portal func() string
+
 	// Diagnose writes a diagnostics bundle, a ZIP file without secrets.
 	Diagnose func(ctx context.Context, w io.Writer) error
 
@@ -118,7 +126,10 @@ func New(o Options) *Server {
 	if o.Diagnose != nil {
 		mux.HandleFunc("POST /diagnostics", s.diagnostics)
 	}
-	s.handler = http.MaxBytesHandler(guard(mux, o.Hosts), maxBody)
+	if o.Settings != nil {
+		mux.Handle(SettingsPath, o.Settings)
+	}
+	s.handler = http.MaxBytesHandler(portal(guard(mux, o.Hosts), o.Hosts, o.Portal), maxBody)
 	return s
 }
 
