@@ -47,9 +47,9 @@ func (r *Receiver) Fleet(d fleet.Device) *fleet.Agent {
 	d.ForgetSenders = func(context.Context) error { return r.ForgetSenders() }
 	d.ShowCode = func(code string) {
 		r.fleetCode.Store(&code)
-		n := screen.Notice{Text: sentence(r.fleetNotice())}
+		n := screen.Notice{}
 		if code != "" {
-			n.Title = "Join a fleet"
+			n = screen.Notice{Title: "Fleet code " + code, Text: "Type it into the page of your fleet, to let this receiver in."}
 		}
 		r.Notify(TopicFleet, n)
 	}

@@ -35,6 +35,7 @@ type Config struct {
 	Name     string `toml:"name"`
 	Identity string `toml:"identity"`
 	State    string `toml:"state"`
+	TimeZone string `toml:"time_zone"`
 
 	WiFi struct {
 		Manage   bool   `toml:"manage"`
@@ -167,6 +168,7 @@ func (c *Config) Settings() []Setting {
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
 		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
+		{"time_zone", "", "ZONE", "Time zone of the clock on the TV, of the hours for updates and of the log, such as Europe/Berlin. Empty: that of the system.", &c.TimeZone, c.checkZone},
 
 		{"wifi.manage", "manage-wifi", "", "Join the network below, and open an access point with a page for the settings while there is none: for an appliance. Needs NetworkManager.", &w.Manage, nil},
 		{"wifi.ssid", "", "NAME", "Name of the Wi-Fi network to join. Empty: none.", &w.SSID, func() error { return checkSSID(w.SSID) }},
@@ -230,19 +232,6 @@ func (c *Config) Settings() []Setting {
 		{"log.level", "log", "debug|info|warn|error", "How much is logged.", &l.Level, func() error { return oneOf(l.Level, "debug", "info", "warn", "error") }},
 		{"log.record", "record", "FILE", "Write the conversation with senders to this file, without secrets and without picture and sound, for a report about a new device.", &l.Record, nil},
 	}
-}
-
-// Secret tells whether the value is to be kept from logs, screens and prints.
-func (s *Setting) Secret() bool {
-	return strings.HasSuffix("."+s.Key, ".password") || s.Key == "fleet.code" || s.Key == "fleet.azure"
-}
-
-// Appliance changes the defaults to those of a machine that does nothing else:
-// the page is where people look for it, and Wi-Fi is looked after.
-func (c *Config) Appliance() {
-	c.WiFi.Manage = true
-	c.Panel.LED = "ACT"
-	c.Network.HTTP = ":80"
 }
 
 // Check tells the first mistake in the values.
