@@ -35,7 +35,7 @@ const (
 	// lossPatience is for a router that starts anew.
 	lossPatience = 3 * time.Minute
 	joinLimit    = 45 * time.Second
-	openLimit    = 30 * time.Second
+	openLimit    = 45 * time.Second
 	scanLimit    = 10 * time.Second
 	// retryEvery is how long the access point is open before a known network is
 	// tried again, if nobody has been at the page for visitLasts.

@@ -144,6 +144,7 @@ func (r *radios) router(password string, addresses bool) (off func()) {
 func (r *radios) phone(ap setup.AccessPoint) {
 	r.t.Helper()
 	r.run("ip", "-n", "phone", "link", "set", "lo", "up")
+	r.run("ip", "-n", "phone", "addr", "flush", "dev", "wlan2")
 	conf := r.file("phone.conf", fmt.Sprintf("network={\n\tssid=%q\n\tpsk=%q\n\tkey_mgmt=WPA-PSK\n}\n", ap.SSID, ap.Password))
 	r.serve("phone", "wpa_supplicant", "-i", "wlan2", "-c", conf)
 	script := r.file("dhcp.sh", "#!/bin/sh\n[ \"$1\" = bound ] || exit 0\nip addr add $ip/24 dev $interface\nmkdir -p /etc/netns/phone\necho nameserver $dns >/etc/netns/phone/resolv.conf\n")
@@ -156,9 +157,13 @@ func (r *radios) phone(ap setup.AccessPoint) {
 	})
 }
 
+// patience is for an emulated machine on a busy one, where opening the access
+// point takes twenty seconds instead of two.
+const patience = 3 * time.Minute
+
 func (r *radios) eventually(what string, happens func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if happens() {
 			return
 		}
@@ -168,7 +173,7 @@ func (r *radios) eventually(what string, happens func() bool) {
 		text, _ := os.ReadFile(l)
 		r.t.Logf("%s:\n%s", filepath.Base(l), text[max(0, len(text)-3000):])
 	}
-	r.t.Fatalf("in a minute not: %s", what)
+	r.t.Fatalf("in %v not: %s", patience, what)
 }
 
 // join joins and says how long it took.
