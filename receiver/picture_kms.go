@@ -150,6 +150,7 @@ func (o *kmsOutput) changed(c drm.Change) {
 	switch c.Kind {
 	case drm.Connected:
 		o.r.gate.turn(false)
+		o.r.tv.changed()
 		o.r.log.Info("display", "connector", c.Connector, "mode", c.Mode, "name", c.EDID.Name)
 		o.r.somethingChanged()
 	case drm.Disconnected:

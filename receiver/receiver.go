@@ -76,7 +76,8 @@ type Receiver struct {
 	audio     audioOutput
 	page      *pageOutput // the video output, if that is the pages
 	gate      soundGate
-	hardware  *Hardware // nil: what the machine has
+	hardware  *Hardware   // nil: what the machine has
+	tv        *television // nil for none
 	meters    meters
 	pin       pinBoard
 	playing   playing
@@ -135,7 +136,7 @@ func (r *Receiver) open(o Options) (err error) {
 	}
 	r.openPTP()
 	// Before the outputs, which tell of changes from goroutines of their own.
-	r.publishing = r.openPublishing()
+	r.publishing, r.tv = r.openPublishing(), r.openTelevision()
 	r.playing.changed, r.pin.changed, r.poster.changed = r.nowPlaying, r.redrawIdle, r.redrawIdle
 	if err = r.openOutputs(o.Measure); err != nil {
 		return err
@@ -242,6 +243,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	wg.Go(func() { r.supervise(ctx, r.systemd) })
 	wg.Go(func() { r.askItself(ctx) })
 	r.publishing.run(ctx, &wg)
+	r.tv.run(ctx, &wg)
 	wg.Go(func() { r.watchMachine(ctx) })
 	if r.ptp != nil {
 		wg.Go(func() { r.ptp.Run(ctx) })

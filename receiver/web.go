@@ -129,6 +129,9 @@ func (r *Receiver) register() {
 		set.Counter("aerie_mqtt_sent_total", "Values published to the MQTT broker.", &p.Sent)
 		set.Counter("aerie_mqtt_replaced_total", "Values not published because a newer one came first.", &p.Replaced)
 	}
+	if v := r.tv; v != nil {
+		v.register(set)
+	}
 	set.Counter("aerie_picture_copied_bytes_total", "Bytes of pictures that the processor copied or converted to show them.", &m.PixelsCopied)
 	set.Gauge("aerie_picture_rate", "Access units in the last second.", &m.fps)
 	set.Gauge("aerie_picture_bits_per_second", "Bit rate of the picture in the last second.", &m.bitRate)
@@ -140,7 +143,7 @@ func (r *Receiver) register() {
 
 // snapshot describes the receiver for the page.
 func (r *Receiver) snapshot() status.Snapshot {
-	out := status.Snapshot{PIN: r.pin.shown(), Warnings: r.warnings.all()}
+	out := status.Snapshot{PIN: r.pin.shown(), Warnings: r.warnings.all(), TV: r.tv.describe()}
 	b := r.machine.describe()
 	out.Board, out.Update = &b, r.Update()
 	if err := r.Healthy(); err != nil {

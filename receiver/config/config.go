@@ -83,6 +83,11 @@ type Config struct {
 		Initial int    `toml:"initial_volume"`
 	} `toml:"audio"`
 
+	TV struct {
+		Control      string `toml:"control"`
+		StandbyAfter int    `toml:"standby_after"`
+	} `toml:"tv"`
+
 	MQTT struct {
 		Broker   string `toml:"broker"`
 		User     string `toml:"user"`
@@ -119,6 +124,8 @@ func Default() *Config {
 	c.Audio.Output = "auto"
 	c.Audio.Curve = "flat"
 	c.Audio.Initial = -15
+	c.TV.Control = "auto"
+	c.TV.StandbyAfter = 60
 	c.MQTT.Topic = "aerie"
 	c.Updates.Mode = "auto"
 	c.Updates.Window = "02:00-05:00"
@@ -140,7 +147,7 @@ type Setting struct {
 
 // Settings returns the table, bound to c.
 func (c *Config) Settings() []Setting {
-	w, n, a, v, s, m, u, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.MQTT, &c.Updates, &c.Log
+	w, n, a, v, s, t, m, u, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.TV, &c.MQTT, &c.Updates, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
 		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
@@ -183,13 +190,16 @@ func (c *Config) Settings() []Setting {
 		{"audio.volume_curve", "", "flat|taper", "flat: the slider's decibels as they are. taper: half the slider is half as loud.", &s.Curve, func() error { return oneOf(s.Curve, "flat", "taper") }},
 		{"audio.initial_volume", "", "DB", "Volume that senders are told at first, from -30 to 0.", &s.Initial, func() error { return within(s.Initial, -30, 0) }},
 
+		{"tv.control", "tv", "auto|off|DEVICE", "Wake the television when a session begins, and take the keys of its remote, over HDMI-CEC. auto: if the display can do that. DEVICE: an adapter such as /dev/cec0.", &t.Control, func() error { return checkControl(t.Control) }},
+		{"tv.standby_after", "", "S", "How long after the last session a television that was woken for it goes back to sleep, in seconds. 0: it stays on.", &t.StandbyAfter, func() error { return within(t.StandbyAfter, 0, 86400) }},
+
 		{"mqtt.broker", "mqtt", "HOST:PORT", "Publish what is playing to this MQTT broker, without encryption. Empty: nowhere.", &m.Broker, func() error { return checkAddr(m.Broker) }},
 		{"mqtt.user", "", "NAME", "Name by which the broker knows the receiver. Empty: none.", &m.User, nil},
 		{"mqtt.password", "", "TEXT", "Password that goes with it.", &m.Password, nil},
 		{"mqtt.topic", "", "TOPIC", "What the topics begin with.", &m.Topic, func() error { return checkTopic(m.Topic) }},
 
 		{"updates.mode", "", "off|notify|auto", "What an appliance does about new versions by itself: nothing, say that there is one, or install it when nobody has played for half an hour. What plays is never interrupted.", &u.Mode, func() error { return oneOf(u.Mode, "off", "notify", "auto") }},
-		{"updates.url", "", "URL", "Folder of releases: an https:// address or a path. Empty: nowhere.", &u.URL, func() error { return checkFolder(u.URL) }},
+		{"updates.url", "", "URL", "Folder of releases: an https:// address or a path. http:// works too, and tells the network what is fetched. Empty: nowhere.", &u.URL, func() error { return checkFolder(u.URL) }},
 		{"updates.window", "", "HH:MM-HH:MM", "Part of the day in which a minute without playing is enough. Empty: none.", &u.Window, func() error { _, err := ota.ParseWindow(u.Window); return err }},
 		{"updates.confirm", "", "N", "Minutes for which a new version must work before it is kept. Until then three starts that fail bring the old one back.", &u.Confirm, func() error { return within(u.Confirm, 0, 60) }},
 
@@ -288,6 +298,14 @@ func checkCountry(s string) error {
 	return nil
 }
 
+// checkControl holds the way to the television to what there is.
+func checkControl(s string) error {
+	if s == "auto" || s == "off" || strings.HasPrefix(s, "/dev/") {
+		return nil
+	}
+	return fmt.Errorf("%q is none of auto, off and a device such as /dev/cec0", s)
+}
+
 func checkAddr(s string) error {
 	if s == "" {
 		return nil
@@ -307,7 +325,7 @@ func checkFolder(s string) error {
 	if s == "" || strings.HasPrefix(s, "/") {
 		return nil
 	}
-	if u, err := url.Parse(s); err != nil || u.Scheme != "https" || u.Hostname() == "" {
+	if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
 		return fmt.Errorf("%q is neither an https:// address nor a path such as /media/usb", s)
 	}
 	return nil

@@ -47,7 +47,8 @@ type File interface {
 	Sync() error
 }
 
-// folder is an FS of the operating system. Links in it lead nowhere else.
+// folder is an FS of the operating system. Links in it lead nowhere else, and
+// nothing waits for the other end of a pipe that stands in the place of a file.
 type folder struct {
 	root  *os.Root
 	owner *syscall.Stat_t // to whom new files are given; nil: whoever makes them
@@ -90,7 +91,6 @@ func (f *folder) own(name string) {
 	}
 }
 
-// Open does not wait for a pipe that stands in the place of a file.
 func (f *folder) Open(name string) (io.ReadCloser, error) {
 	return f.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
@@ -162,7 +162,7 @@ func (f *folder) SyncDir(name string) error {
 }
 
 func (f *folder) Lock(name string, wait time.Duration) (func(), error) {
-	file, err := f.root.OpenFile(name, os.O_RDONLY|os.O_CREATE, 0o644)
+	file, err := f.root.OpenFile(name, os.O_RDONLY|os.O_CREATE|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, err
 	}

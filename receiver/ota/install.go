@@ -147,11 +147,13 @@ func (s *Store) stage(ctx context.Context, slot Slot, u Update) error {
 		return err
 	}
 	partial := binaryName(slot) + partialSuffix
-	if err := s.fetch(ctx, slot, u); err != nil {
-		return err
+	resumed, err := s.fetch(ctx, slot, u)
+	if errors.Is(err, ErrDamaged) && resumed {
+		// What an earlier try left may be what a loss of power made of it.
+		s.discard(slot)
+		_, err = s.fetch(ctx, slot, u)
 	}
-	u.step(Checking)
-	if err := s.verifyFile(partial, u.Release, false); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := s.seal(partial); err != nil {
@@ -172,9 +174,9 @@ func (s *Store) stage(ctx context.Context, slot Slot, u Update) error {
 	return s.disk.SyncDir(string(slot))
 }
 
-// fetch makes the partial program whole. Beside it stands the description of
-// what it is a part of.
-func (s *Store) fetch(ctx context.Context, slot Slot, u Update) error {
+// fetch makes the partial program whole and checks it. Beside it stands the
+// description of what it is a part of; resumed tells that there was a part.
+func (s *Store) fetch(ctx context.Context, slot Slot, u Update) (resumed bool, err error) {
 	name, about := binaryName(slot)+partialSuffix, descriptionName(slot)+partialSuffix
 	var have int64
 	if r, err := s.readRelease(about); err == nil && r == u.Release {
@@ -186,19 +188,22 @@ func (s *Store) fetch(ctx context.Context, slot Slot, u Update) error {
 		s.discard(slot)
 		content, err := encodeJSON(u.Release)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := writeFile(s.disk, about, content); err != nil {
-			return err
+			return false, err
 		}
 	}
-	u.step(Fetching)
-	if have == u.Release.Size {
-		return nil
+	if have < u.Release.Size {
+		u.step(Fetching)
+		if err := edit(s.disk, name, func(f File) error {
+			return u.Fetch(ctx, bounded{f, u.Release.Size}, have)
+		}); err != nil {
+			return have > 0, err
+		}
 	}
-	return edit(s.disk, name, func(f File) error {
-		return u.Fetch(ctx, bounded{f, u.Release.Size}, have)
-	})
+	u.step(Checking)
+	return have > 0, s.verifyFile(name, u.Release, false)
 }
 
 // seal makes a program executable and has it reach the disk.

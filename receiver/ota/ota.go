@@ -35,7 +35,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -134,7 +133,7 @@ func (s *Store) current() (Slot, error) {
 	switch slot := Slot(target); {
 	case err == nil && slot.inStore():
 		return slot, nil
-	case err == nil, missing(err), errors.Is(err, syscall.EINVAL): // the last: no link
+	case err == nil, answered(err):
 		return Factory, nil
 	}
 	return Factory, err

@@ -14,7 +14,7 @@ type Status struct {
 	// Doing is what is under way, such as "downloading 42 %".
 	Doing string `json:"doing,omitempty"`
 	// Last is what happened last, and WentBack the same as a sentence where it
-	// is that a version was given up.
+	// is that a version was given up by the device.
 	Last     Event  `json:"last"`
 	WentBack string `json:"went_back,omitempty"`
 	// Problem is why the last check or installation failed.
@@ -52,10 +52,14 @@ func (s *Store) Status(running Slot) Status {
 		return r.Version
 	}
 	status := Status{Version: version(running), Slot: running, Proven: s.proven(st, running), Last: st.Last, Floor: max(st.Floor, s.factory.Counter)}
-	if next := s.Current(); next != running {
+	switch next := s.Current(); next {
+	case running:
+	case Factory:
+		status.Pending = versionName("")
+	default:
 		status.Pending = version(next)
 	}
-	if (st.Last.Kind == WentBack || st.Last.Kind == SentBack) && st.Last.From != status.Version {
+	if st.Last.Kind == WentBack && st.Last.From != status.Version {
 		status.WentBack = st.Last.String()
 	}
 	for _, b := range st.Bad {

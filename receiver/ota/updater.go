@@ -28,7 +28,7 @@ const (
 
 	settledAfter  = time.Minute // healthy, and the starts of a proven version are forgotten
 	incomplete    = 6           // times as long, a version has to be healthy without a network or a display
-	idleByHand    = 5 * time.Second
+	idleByHand    = 3 * time.Second
 	idleInWindow  = time.Minute
 	idleAnyTime   = 30 * time.Minute
 	firstCheckMin = time.Minute
@@ -113,12 +113,13 @@ func (u *Updater) Status() Status {
 	return u.status
 }
 
-// Order has a release installed that a person or a fleet asked for, as soon as
-// nothing is playing. It is tried even if it was bad before. An order replaces
-// one that waits.
-func (u *Updater) Order(find Find) {
+// Order has a release installed in any mode. One that a person asked for does
+// not wait for longer than something plays, and is tried even if it was bad
+// before; one that a fleet asked for waits like those that are found. What
+// becomes of it is in the status. An order replaces one that waits.
+func (u *Updater) Order(find Find, byHand bool) {
 	u.mu.Lock()
-	u.order = &order{find: find, byHand: true}
+	u.order = &order{find: find, byHand: byHand}
 	u.mu.Unlock()
 	select {
 	case u.wake <- struct{}{}:

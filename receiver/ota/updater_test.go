@@ -159,7 +159,7 @@ func TestModes(t *testing.T) {
 				return
 			}
 			// A person asks for it.
-			v.updater.Order(v.find)
+			v.updater.Order(v.find, true)
 			v.wait(time.Minute)
 			if !v.restarted || v.updater.Status().Pending != "9" {
 				t.Errorf("%s: by hand: restarted %v, %+v", mode, v.restarted, v.updater.Status())

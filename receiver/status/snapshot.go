@@ -18,6 +18,7 @@ type Snapshot struct {
 	Clock      *Clock      `json:"clock,omitempty"`
 	Latency    []Stage     `json:"latency,omitempty"` // in the order in which a picture passes the stages
 	NowPlaying *NowPlaying `json:"now_playing,omitempty"`
+	TV         *TV         `json:"tv,omitempty"`
 	Viewers    int         `json:"viewers"` // pages that watch; the server fills it in
 	Board      *Board      `json:"board,omitempty"`
 	Update     *ota.Status `json:"update,omitempty"` // nil for a receiver that does not update itself
@@ -43,6 +44,16 @@ type Receiver struct {
 type Output struct {
 	Name   string `json:"name"`   // "HDMI-A-1 1920x1080@60", "browser"
 	Reason string `json:"reason"` // why that was chosen
+}
+
+// TV is the television, as far as it can be spoken to.
+type TV struct {
+	Adapter string `json:"adapter,omitempty"` // empty: there is none
+	Reason  string `json:"reason,omitempty"`  // why there is none
+	Socket  string `json:"socket,omitempty"`  // where we are on its bus: "1.0.0.0, address 4"
+	Power   string `json:"power,omitempty"`   // "on", "standby", "changing" or "unknown"
+	Shown   bool   `json:"shown"`             // it shows us
+	Woken   bool   `json:"woken"`             // it was woken by us
 }
 
 // Sender is the device that has the stage.
