@@ -217,7 +217,7 @@ func (m *Manager) State(ctx context.Context) (st setup.State, err error) {
 
 // radioLimit is how long a radio may take to be of use: its firmware is loaded
 // and the supplicant started.
-const radioLimit = 15 * time.Second
+const radioLimit = 30 * time.Second
 
 // radio returns the Wi-Fi device when it can be used; one that can be an access
 // point, if there are several.

@@ -41,6 +41,7 @@ func needRadios(t *testing.T) *radios {
 	m := newManager(r.dialAsAerie)
 	t.Cleanup(m.Shut)
 	r.m = m
+	r.eventually("a radio that can be used", func() bool { _, err := m.radio(t.Context()); return err == nil })
 	return r
 }
 
