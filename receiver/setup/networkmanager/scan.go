@@ -24,8 +24,9 @@ func (m *Manager) Scan(ctx context.Context) ([]setup.Found, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := m.lastScan(ctx, device)
 	if m.call(ctx, device, ifWireless+".RequestScan", []any{map[string]dbus.Variant{}}) == nil {
-		m.scanned(ctx, device)
+		m.scanned(ctx, device, before)
 	}
 	// The list is worth having even if the time is up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -62,26 +63,28 @@ func readable(ssid string) bool {
 		!strings.ContainsFunc(ssid, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) })
 }
 
-// scanned waits until a scan has ended.
-func (m *Manager) scanned(ctx context.Context, device dbus.ObjectPath) {
+// lastScan is when the last scan ended, in milliseconds since the machine
+// started; -1 for never.
+func (m *Manager) lastScan(ctx context.Context, device dbus.ObjectPath) int64 {
+	p, err := m.properties(ctx, device, ifWireless)
+	if err != nil {
+		return -1
+	}
+	return get[int64](p, "LastScan")
+}
+
+// scanLimit is more than the channels of both bands take.
+const scanLimit = 10 * time.Second
+
+// scanned waits until another scan than that before has ended.
+func (m *Manager) scanned(ctx context.Context, device dbus.ObjectPath, before int64) {
+	ctx, cancel := context.WithTimeout(ctx, scanLimit)
+	defer cancel()
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
-	last := int64(-2)
-	for {
-		p, err := m.properties(ctx, device, ifWireless)
-		if err != nil {
-			return
-		}
-		now := get[int64](p, "LastScan") // ms since boot, -1 for never
-		if last == -2 {
-			last = now
-		}
-		if now != last {
-			return
-		}
+	for ctx.Err() == nil && m.lastScan(ctx, device) == before {
 		select {
 		case <-ctx.Done():
-			return
 		case <-t.C:
 		}
 	}
