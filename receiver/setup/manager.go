@@ -34,7 +34,7 @@ const (
 	startPatience = 20 * time.Second
 	// lossPatience is for a router that starts anew.
 	lossPatience = 3 * time.Minute
-	joinLimit    = 45 * time.Second
+	joinLimit    = time.Minute
 	openLimit    = 45 * time.Second
 	scanLimit    = 10 * time.Second
 	// retryEvery is how long the access point is open before a known network is

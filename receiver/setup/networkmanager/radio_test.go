@@ -179,7 +179,7 @@ func (r *radios) eventually(what string, happens func() bool) {
 
 // join joins and says how long it took.
 func (r *radios) join(c setup.Credentials) error {
-	ctx, cancel := context.WithTimeout(r.t.Context(), 45*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
 	began := time.Now()
 	err := r.m.Join(ctx, c)
