@@ -106,12 +106,15 @@ type Receiver struct {
 
 	vitals  vitals
 	systemd health.Systemd
+
+	fleetCode atomic.Pointer[string] // that is shown
+	renamed   chan struct{}
 }
 
 // New opens what the receiver needs before it can be found: its identity, its
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (*Receiver, error) {
-	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd, kept: o.Kept}
+	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd, kept: o.Kept, renamed: make(chan struct{}, 1)}
 	r.machine.board = board.Read("/")
 	if err := r.open(o); err != nil {
 		r.close()
@@ -249,7 +252,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 		wg.Go(func() { r.ptp.Run(ctx) })
 	}
 	stop := r.startDiscovery(ctx)
-	defer stop()
+	wg.Go(func() { r.stayAnnounced(ctx, stop) })
 	err := r.server.Serve(ctx, r.control)
 	cancel(err)
 	return err

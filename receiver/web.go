@@ -171,6 +171,9 @@ func (r *Receiver) snapshot() status.Snapshot {
 	if h := &r.web.view.HandOver; h.Count() > 0 {
 		out.Latency = append(out.Latency, status.NewStage("written to page", h))
 	}
+	if n := r.fleetNotice(); n != "" {
+		out.Warnings = append(out.Warnings, n)
+	}
 	r.meters.mu.Lock()
 	if r.meters.err != "" {
 		out.Warnings = append(out.Warnings, r.meters.err)

@@ -31,9 +31,12 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	endUpdates := runUpdates(ctx, c, r, restart)
+	updates, endUpdates := runUpdates(ctx, c, r, restart)
+	endFleet := runFleet(ctx, r, updates, restart)
 	banner(out, r)
 	err = r.Run(ctx)
+	restart() // nothing goes on without the receiver
+	endFleet()
 	endUpdates(err)
 	if e.measure {
 		r.PrintLatency(out)

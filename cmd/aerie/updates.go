@@ -19,16 +19,16 @@ import (
 	"aerie/receiver/ota/release"
 )
 
-// runUpdates runs the updater beside the receiver until ctx ends. What it
-// returns is called with the error of the receiver, when that has ended.
-func runUpdates(ctx context.Context, c *config.Config, r *receiver.Receiver, restart func()) func(error) {
+// runUpdates runs the updater beside the receiver until ctx ends; nil if
+// there is none. The function is called with the error of the receiver, when that has ended.
+func runUpdates(ctx context.Context, c *config.Config, r *receiver.Receiver, restart func()) (*ota.Updater, func(error)) {
 	log, err := openLog(c)
 	if err != nil {
-		return func(error) {} // nor would there be a receiver
+		return nil, func(error) {} // nor would there be a receiver
 	}
 	u := openUpdates(c, r, restart, log)
 	if u == nil {
-		return func(error) {}
+		return nil, func(error) {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -36,7 +36,7 @@ func runUpdates(ctx context.Context, c *config.Config, r *receiver.Receiver, res
 		u.Run(ctx)
 		close(done)
 	}()
-	return func(err error) {
+	return u, func(err error) {
 		cancel()
 		<-done
 		if err == nil {

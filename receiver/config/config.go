@@ -27,6 +27,7 @@ import (
 	"strconv"
 	"strings"
 
+	fleet "aerie/receiver/fleet/pairing"
 	"aerie/receiver/ota"
 )
 
@@ -102,6 +103,14 @@ type Config struct {
 		Confirm int    `toml:"confirm"`
 	} `toml:"updates"`
 
+	Fleet struct {
+		Server string `toml:"server"`
+		Code   string `toml:"code"`
+		Pool   string `toml:"pool"`
+		Azure  string `toml:"azure"`
+		Root   string `toml:"root"`
+	} `toml:"fleet"`
+
 	Log struct {
 		Level  string `toml:"level"`
 		Record string `toml:"record"`
@@ -130,6 +139,8 @@ func Default() *Config {
 	c.Updates.Mode = "auto"
 	c.Updates.Window = "02:00-05:00"
 	c.Updates.Confirm = 5
+	c.Fleet.Pool = "aerie"
+	c.Fleet.Root = fleet.DefaultRoot
 	c.Log.Level = "info"
 	return c
 }
@@ -147,7 +158,7 @@ type Setting struct {
 
 // Settings returns the table, bound to c.
 func (c *Config) Settings() []Setting {
-	w, n, a, v, s, t, m, u, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.TV, &c.MQTT, &c.Updates, &c.Log
+	w, n, a, v, s, t, m, u, f, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.TV, &c.MQTT, &c.Updates, &c.Fleet, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
 		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
@@ -203,13 +214,21 @@ func (c *Config) Settings() []Setting {
 		{"updates.window", "", "HH:MM-HH:MM", "Part of the day in which a minute without playing is enough. Empty: none.", &u.Window, func() error { _, err := ota.ParseWindow(u.Window); return err }},
 		{"updates.confirm", "", "N", "Minutes for which a new version must work before it is kept. Until then three starts that fail bring the old one back.", &u.Confirm, func() error { return within(u.Confirm, 0, 60) }},
 
+		{"fleet.server", "fleet", "HOST:PORT", "Service of the fleet that the receiver belongs to. Empty: none.", &f.Server, func() error { return checkAddr(f.Server) }},
+		{"fleet.code", "", "CODE", "One-time code that the service issued for the receiver. Empty: the receiver shows one, which its owner types into the page of the service.", &f.Code, func() error { return checkCode(f.Code) }},
+		{"fleet.pool", "", "NAME", "Which services of the fleet look after the receiver.", &f.Pool, func() error { return checkWord(f.Pool) }},
+		{"fleet.azure", "", "TEXT", "Connection string of the receiver at an Azure IoT Hub, in place of a server. Empty: none.", &f.Azure, func() error { return checkHub(f.Azure) }},
+		{"fleet.root", "", "NAME", "Property below which the fleet's are in the receiver's twin. Services must have the same.", &f.Root, func() error { return checkWord(f.Root) }},
+
 		{"log.level", "log", "debug|info|warn|error", "How much is logged.", &l.Level, func() error { return oneOf(l.Level, "debug", "info", "warn", "error") }},
 		{"log.record", "record", "FILE", "Write the conversation with senders to this file, without secrets and without picture and sound, for a report about a new device.", &l.Record, nil},
 	}
 }
 
 // Secret tells whether the value is to be kept from logs, screens and prints.
-func (s *Setting) Secret() bool { return strings.HasSuffix("."+s.Key, ".password") }
+func (s *Setting) Secret() bool {
+	return strings.HasSuffix("."+s.Key, ".password") || s.Key == "fleet.code" || s.Key == "fleet.azure"
+}
 
 // Appliance changes the defaults to those of a machine that does nothing else:
 // the page is where people look for it, and Wi-Fi is looked after.

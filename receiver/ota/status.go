@@ -3,6 +3,7 @@ package ota
 // Status is what people and fleets want to know about the program of a device.
 type Status struct {
 	Version string `json:"version"` // that runs, or would be started
+	Counter uint64 `json:"counter"` // of its release; 0 if that is not known
 	Slot    Slot   `json:"slot"`
 	// Proven tells that the version has been healthy for long enough; one that
 	// has not may yet be given up.
@@ -41,23 +42,24 @@ func (s *Store) Status(running Slot) Status {
 	if running == "" {
 		running = s.Current()
 	}
-	version := func(slot Slot) string {
+	release := func(slot Slot) Release {
 		r, err := s.describe(slot)
 		switch {
 		case slot == Factory:
-			return s.factory.Version
+			return s.factory
 		case err != nil:
-			return "unknown"
+			return Release{Version: "unknown"}
 		}
-		return r.Version
+		return r
 	}
-	status := Status{Version: version(running), Slot: running, Proven: s.proven(st, running), Last: st.Last, Floor: max(st.Floor, s.factory.Counter)}
+	runs := release(running)
+	status := Status{Version: runs.Version, Counter: runs.Counter, Slot: running, Proven: s.proven(st, running), Last: st.Last, Floor: max(st.Floor, s.factory.Counter)}
 	switch next := s.Current(); next {
 	case running:
 	case Factory:
 		status.Pending = versionName("")
 	default:
-		status.Pending = version(next)
+		status.Pending = release(next).Version
 	}
 	if st.Last.Kind == WentBack && st.Last.From != status.Version {
 		status.WentBack = st.Last.String()
