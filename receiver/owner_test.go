@@ -79,7 +79,7 @@ func (w *wires) Join(_ context.Context, c setup.Credentials) error {
 func (w *wires) Open(context.Context, setup.AccessPoint) (netip.Addr, error) {
 	return netip.Addr{}, setup.ErrNoRadio
 }
-func (w *wires) Close(context.Context) error                   { return nil }
+func (w *wires) Close(context.Context) error                 { return nil }
 func (w *wires) Scan(context.Context) ([]setup.Found, error) { return nil, nil }
 
 // What is saved comes into force: a network is joined, and for the rest the
