@@ -25,9 +25,11 @@ func (m *Manager) Scan(ctx context.Context) ([]setup.Found, error) {
 		return nil, err
 	}
 	before := m.lastScan(ctx, device)
-	if m.call(ctx, device, ifWireless+".RequestScan", []any{map[string]dbus.Variant{}}) == nil {
-		m.scanned(ctx, device, before)
+	limit := scanLimit
+	if m.call(ctx, device, ifWireless+".RequestScan", []any{map[string]dbus.Variant{}}) != nil {
+		limit = underWay // it is refused while another goes on, or has just ended
 	}
+	m.scanned(ctx, device, before, limit)
 	// The list is worth having even if the time is up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -73,12 +75,16 @@ func (m *Manager) lastScan(ctx context.Context, device dbus.ObjectPath) int64 {
 	return get[int64](p, "LastScan")
 }
 
-// scanLimit is more than the channels of both bands take.
-const scanLimit = 10 * time.Second
+// scanLimit is more than the channels of both bands take, and underWay than the
+// rest of a scan usually does.
+const (
+	scanLimit = 10 * time.Second
+	underWay  = 3 * time.Second
+)
 
 // scanned waits until another scan than that before has ended.
-func (m *Manager) scanned(ctx context.Context, device dbus.ObjectPath, before int64) {
-	ctx, cancel := context.WithTimeout(ctx, scanLimit)
+func (m *Manager) scanned(ctx context.Context, device dbus.ObjectPath, before int64, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
