@@ -78,7 +78,7 @@ func (s *Store) pending() ([]byte, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	f, err := dir.OpenFile(pendingName, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, err := dir.OpenFile(pendingName, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
