@@ -223,7 +223,7 @@ func (m *Manager) stayOnline(ctx context.Context) {
 			m.join(ctx, c)
 			return
 		}
-		if m.state(ctx).Online {
+		if m.state(ctx).Online || ctx.Err() != nil {
 			continue
 		}
 		m.set(func(s *Status) { s.Phase = Starting })

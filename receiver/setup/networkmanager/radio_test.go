@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -20,7 +21,10 @@ import (
 	"github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
 
+	"aerie/receiver/config"
+	pages "aerie/receiver/settings"
 	"aerie/receiver/setup"
+	"aerie/receiver/status"
 )
 
 // These tests have a machine to themselves, made by .ci/radio: NetworkManager
@@ -114,6 +118,20 @@ func (r *radios) serve(netns string, args ...string) (stop func()) {
 	})
 	r.t.Cleanup(stop)
 	return stop
+}
+
+// serveSettings has the page where phones look for it.
+func (r *radios) serveSettings() {
+	r.t.Helper()
+	page := pages.New(pages.Options{Config: config.Default, Mistake: func() string { return "" }, ShowPIN: func(string) {}, Log: slog.New(slog.DiscardHandler)})
+	server := status.New(status.Options{Snapshot: func() status.Snapshot { return status.Snapshot{} }, Settings: page, Portal: func() string { return "http://10.42.0.1" + pages.Path }})
+	ln, err := net.Listen("tcp", ":80")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.t.Cleanup(cancel)
+	go func() { _ = server.Serve(ctx, ln) }()
 }
 
 func (r *radios) file(name, text string) string {
@@ -262,6 +280,11 @@ func TestAccessPointOnRadios(t *testing.T) {
 	out, err := exec.Command("ip", "netns", "exec", "phone", "busybox", "nslookup", "captive.apple.com", "10.42.0.1").CombinedOutput()
 	if !strings.Contains(string(out), "10.42.0.1\n") || strings.Count(string(out), "10.42.0.1") < 2 {
 		t.Errorf("names: %v\n%s", err, out)
+	}
+	r.serveSettings()
+	page, err := exec.Command("ip", "netns", "exec", "phone", "busybox", "wget", "-O", "-", "http://captive.apple.com/hotspot-detect.html").CombinedOutput()
+	if err != nil || !strings.Contains(string(page), "PIN on the TV") {
+		t.Errorf("the phone's question leads to %v\n%s", err, page)
 	}
 	if err := r.m.Close(t.Context()); err != nil || r.state().Open {
 		t.Errorf("%v, %+v", err, r.state())
