@@ -170,7 +170,7 @@ func (c *Config) Settings() []Setting {
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
 		{"time_zone", "", "ZONE", "Time zone of the clock on the TV, of the hours for updates and of the log, such as Europe/Berlin. Empty: that of the system.", &c.TimeZone, c.checkZone},
 
-		{"wifi.manage", "manage-wifi", "", "Join the network below, and open an access point with a page for the settings while there is none: for an appliance. Needs NetworkManager.", &w.Manage, nil},
+		{"wifi.manage", "manage-wifi", "", "Join the network below, and open an access point with a page for the settings while there is none. Needs NetworkManager. Of an appliance: true.", &w.Manage, nil},
 		{"wifi.ssid", "", "NAME", "Name of the Wi-Fi network to join. Empty: none.", &w.SSID, func() error { return checkSSID(w.SSID) }},
 		{"wifi.password", "", "TEXT", "Its password. Empty: the network is open.", &w.Password, func() error { return checkPassphrase(w.Password) }},
 		{"wifi.hidden", "", "", "The network does not tell its name.", &w.Hidden, nil},
@@ -180,7 +180,7 @@ func (c *Config) Settings() []Setting {
 		{"network.media_ports", "media-ports", "N", "First of three ports for picture, sound, clock and events (TCP and UDP, N to N+2), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
 		{"network.ptp_port", "", "N", "First of the two UDP ports for the clock of AirPlay 2 groups, where the identity has them. Senders expect 319, which needs CAP_NET_BIND_SERVICE. 0: none, and with it no buffered sound; senders are told to use NTP.", &n.PTPPort, func() error { return within(n.PTPPort, 0, 65534) }},
 		{"network.interface", "interface", "IFACE", "Announce and accept on this network interface only. Empty: all.", &n.Interface, nil},
-		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
+		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere. Of an appliance: :80.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
 		{"network.discovery", "discovery", "", "Announce the receiver by multicast DNS.", &n.Discovery, nil},
 
 		{"access.pin", "pin", "off|once|always", "Ask new senders, or all every time, for a PIN that is shown on the screen.", &a.PIN, func() error { return oneOf(a.PIN, "off", "once", "always") }},
