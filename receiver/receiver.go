@@ -100,10 +100,9 @@ type Receiver struct {
 	served     atomic.Pointer[web] // web, for those who may be earlier
 	closers    []func()
 
-	announceMu    sync.Mutex
-	announce      func() // tells the network that something changed; nil for nobody
-	announcedOnce sync.Once
-	announced     atomic.Bool
+	announceMu sync.Mutex
+	announce   func() // tells the network that something changed; nil for nobody
+	announced  atomic.Bool
 
 	life  context.Context // ends when Restart is called
 	leave context.CancelFunc
@@ -114,7 +113,8 @@ type Receiver struct {
 	vitals  vitals
 	systemd health.Systemd
 
-	fleetCode atomic.Pointer[string] // that is shown
+	fleetCode atomic.Pointer[string] // to be let into the fleet with; nil or "" for none
+	fleetText atomic.Pointer[string] // for people; nil or "" for nothing
 	renamed   chan struct{}
 }
 

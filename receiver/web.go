@@ -171,8 +171,8 @@ func (r *Receiver) snapshot() status.Snapshot {
 	if h := &r.web.view.HandOver; h.Count() > 0 {
 		out.Latency = append(out.Latency, status.NewStage("written to page", h))
 	}
-	if n := r.fleetNotice(); n != "" {
-		out.Warnings = append(out.Warnings, n)
+	if text := r.fleetText.Load(); text != nil && *text != "" {
+		out.Warnings = append(out.Warnings, *text)
 	}
 	r.meters.mu.Lock()
 	if r.meters.err != "" {
