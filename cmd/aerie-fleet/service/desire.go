@@ -76,7 +76,11 @@ func (s *Service) release(d *device, settings twin.Settings) twin.Settings {
 	given := err == nil && present == r.Release
 	switch as := d.forRollout(r); {
 	case r.Wants(d.id) && !given && r.Progress(as) != rollout.Well:
-		return s.write(settings, content.SettingRelease, r.Release.Object(), ack.Setting)
+		value := r.Release.Object()
+		if before := d.report.Health.Rollback; before != "" {
+			value[beforeName] = before
+		}
+		return s.write(settings, content.SettingRelease, value, ack.Setting)
 	case !r.Wants(d.id) && given && !as.Begun && r.State != rollout.Done:
 		return s.write(settings, content.SettingRelease, nil, ack.Setting)
 	}

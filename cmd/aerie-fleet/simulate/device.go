@@ -297,8 +297,7 @@ func (d *Device) finish() {
 		d.health.Version = d.f.version(release.Counter)
 		ack.Status = 200
 	case GoesBack:
-		d.health.Rollback = "the new release did not start"
-		ack.Status, ack.Text = 500, d.health.Rollback
+		d.health.Rollback = d.f.version(release.Counter) + " did not stay up" // the order stays as it was, as on a real one
 	case NeverComesBack:
 		if d.client != nil {
 			d.client.Close()
