@@ -9,7 +9,9 @@
 // release is good is decided by its owner's signature, not here.
 //
 // Proof: core_test.go (pairing, settings, calls and health, word for word on a
-// simulated clock), methods_test.go (limits, repetition, what hangs),
+// simulated clock), model_test.go (a device and services that start again, at a
+// broker that forgets: nothing desired is lost or done twice), methods_test.go
+// (limits, repetition, what hangs),
 // mosquitto_test.go (an agent and a service at a real broker that is killed and
 // cut off), azure_test.go (an emulated IoT Hub), enrolled_test.go (from the code
 // on the screen to the partner, revoked and enrolled again), and a fuzz target

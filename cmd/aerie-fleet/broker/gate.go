@@ -74,6 +74,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	case pk.Connect.Keepalive > maxKeepAlive:
 		h.b.refuse(c, "it wants to be silent for too long", "seconds", pk.Connect.Keepalive)
 	default:
+		h.b.takeOver(c)
 		// Nothing is kept for those that are away.
 		cl.Properties.Clean = true
 		cl.Properties.Props.SessionExpiryInterval = 0

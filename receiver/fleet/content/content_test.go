@@ -76,6 +76,11 @@ func TestWish(t *testing.T) {
 	if err != nil || v != w.Volunteer || !reflect.DeepEqual(s, w.Settings) || malformed != nil {
 		t.Errorf("%v %v %v %v", v, err, s, malformed)
 	}
+	for said, want := range map[string]bool{"": true, "pool": true, "other": false} {
+		if half := (Wish{Pool: said}).Object("thief"); OfPool(half, "thief", "pool") != want {
+			t.Errorf("%v is of the pool: %v", half, !want)
+		}
+	}
 	if half := (Wish{}).Object("thief"); pairing.HasVolunteer(half, "thief") || len(twin.At(half, "thief")) != 0 {
 		t.Errorf("no wish is %v", half)
 	}

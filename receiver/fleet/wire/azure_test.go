@@ -50,6 +50,10 @@ func TestAzure(t *testing.T) {
 	expect(t, "a gap", receive("$iothub/twin/PATCH/properties/desired/?$version=12", `{"c":1}`), "$iothub/twin/GET/?$rid=5 ")
 	expect(t, "the document", receive("$iothub/twin/res/200/?$rid=5", `{"desired":{"d":1,"$version":11},"reported":{"x":2,"p":{"s":"new","r":"1"}}}`),
 		`wire.Desired{"Service":"","Properties":{"c":1,"d":1},"Changed":{"b":null,"c":1,"d":1}} `)
+	// On another connection nothing is said before the hub has told what it has.
+	expect(t, "connected again", show(a.Connected(now)), "$iothub/twin/GET/?$rid=6 ")
+	expect(t, "a report", report(t, a, twin.Object{"x": 3.0}, false), "")
+	expect(t, "the document", receive("$iothub/twin/res/200/?$rid=6", `{"desired":{"c":1,"d":1,"$version":12},"reported":{"x":2,"p":{}}}`), `$iothub/twin/PATCH/properties/reported/?$rid=7 {"p":null,"x":3}`)
 	// Methods, one of which is a sign of life.
 	expect(t, "a call", receive("$iothub/methods/POST/identify/?$rid=5f", `{"x":1}`), `wire.Call{"Service":"","Name":"identify","ID":"5f","Payload":"eyJ4IjoxfQ=="} `)
 	expect(t, "a sign of life", receive("$iothub/methods/POST/heartbeat/?$rid=60", string(EncodeHeartbeat(volunteer))),
