@@ -27,6 +27,7 @@ func run(args []string, out io.Writer) error {
 	defer stop()
 	r, err := start(c, e.measure)
 	if err != nil {
+		notStarted(err)
 		return err
 	}
 	ctx, restart := context.WithCancel(ctx)

@@ -13,7 +13,7 @@ import (
 // started and an update is taken.
 func FuzzState(f *testing.F) {
 	st := state{Floor: 3, Proven: releaseOf(2).SHA256, Started: B, Last: Event{WentBack, "3", "2", "it <crashed> & burned"}}
-	st.setStarts(releaseOf(1).SHA256, 2)
+	st.setStarts(starts{releaseOf(1).SHA256, 2, "panic: <nil>"})
 	st.setBad(releaseOf(3), "did not \"stay\" up")
 	good, err := st.encode()
 	if err != nil {

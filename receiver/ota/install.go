@@ -236,8 +236,9 @@ func (s *Store) discard(slot Slot) {
 // that passes, such as another program that has all the memory.
 func (s *Store) reject(r Release, why error) {
 	err := s.change(func(st *state) {
-		n := st.starts(r.SHA256) + 1
-		if st.setStarts(r.SHA256, n); n >= Tries {
+		x := st.starts(r.SHA256)
+		x.Count++
+		if st.setStarts(x); x.Count >= Tries {
 			st.setBad(r, why.Error())
 		}
 	})
@@ -255,7 +256,7 @@ func (s *Store) adopt(slot Slot, r Release) error {
 		}
 		st.Last = Event{Kind: Installed, From: from.Version, To: r.Version}
 		st.clearBad(r.SHA256)
-		st.setStarts(r.SHA256, 0)
+		st.setStarts(starts{SHA256: r.SHA256})
 		// The disk must have the state, and the name of the slot with it,
 		// before the link.
 		if err := s.save(*st); err != nil {
