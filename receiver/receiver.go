@@ -76,6 +76,7 @@ type Receiver struct {
 	gate      soundGate
 	hardware  *Hardware   // nil: what the machine has
 	tv        *television // nil for none
+	panel     panel
 	meters    meters
 	pin       pinBoard
 	playing   playing
@@ -101,6 +102,12 @@ type Receiver struct {
 	announcedOnce sync.Once
 	announced     atomic.Bool
 
+	life  context.Context // ends when Restart is called
+	leave context.CancelFunc
+
+	resetMu sync.Mutex
+	resets  []func() error // of parts that keep something elsewhere
+
 	vitals  vitals
 	systemd health.Systemd
 
@@ -112,6 +119,8 @@ type Receiver struct {
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (*Receiver, error) {
 	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd, kept: o.Kept, renamed: make(chan struct{}, 1)}
+	r.life, r.leave = context.WithCancel(context.Background())
+	r.defer_(r.leave)
 	r.machine.board = board.Read("/")
 	if err := r.open(o); err != nil {
 		r.close()
@@ -232,6 +241,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer r.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer context.AfterFunc(r.life, func() { cancel(nil) })()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
@@ -240,6 +250,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	wg.Go(func() { r.askItself(ctx) })
 	r.publishing.run(ctx, &wg)
 	r.tv.run(ctx, &wg)
+	r.panel.run(ctx, r, &wg)
 	wg.Go(func() { r.watchMachine(ctx) })
 	if r.ptp != nil {
 		wg.Go(func() { r.ptp.Run(ctx) })
