@@ -17,6 +17,9 @@ func (s *Store) Confirm(running Slot) error {
 		return fmt.Errorf("ota: confirm slot %s: %w", running, err)
 	}
 	return s.change(func(st *state) {
+		if st.bad(r.SHA256) != "" {
+			return // the owner has given it up meanwhile
+		}
 		if st.Proven != r.SHA256 {
 			from := st.Last.From
 			if st.Last.Kind != Installed || st.Last.To != r.Version {
@@ -26,7 +29,6 @@ func (s *Store) Confirm(running Slot) error {
 		}
 		st.Proven, st.Floor = r.SHA256, max(st.Floor, r.Counter)
 		st.setStarts(starts{SHA256: r.SHA256})
-		st.clearBad(r.SHA256)
 	})
 }
 
@@ -92,7 +94,7 @@ func (s *Store) SendBack() (Event, error) {
 	err = s.locked(func(st *state) error {
 		from, err := s.describe(current)
 		if err == nil {
-			st.setBad(from, "was sent back by the owner")
+			st.setBad(from, "was sent back by the owner", false)
 		}
 		l := launch{store: s, unfit: map[Slot]string{current: "sent back"}}
 		c := l.choose(st, current)

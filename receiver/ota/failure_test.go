@@ -363,6 +363,29 @@ func TestWhy(t *testing.T) {
 	}
 }
 
+// TestSecondChance: a release that worked and was then given up may come back
+// by itself, once; it has to prove itself anew.
+func TestSecondChance(t *testing.T) {
+	d := lived(t, 26) // release 4 worked, and crashed then
+	if err := storeOn(d).Install(context.Background(), update(4)); err != nil {
+		t.Fatal(err)
+	}
+	for range Tries {
+		if got := started(t, d); got != "4" {
+			t.Errorf("%s is started", got)
+		}
+		if st := storeOn(d).Status(""); st.Proven || len(st.Bad) != 1 { // the one is release 3
+			t.Errorf("%+v", st)
+		}
+	}
+	if got := started(t, d); got != "2" {
+		t.Errorf("%s is started in the end", got)
+	}
+	if err := storeOn(d).Install(context.Background(), update(4)); !errors.Is(err, ErrBad) {
+		t.Errorf("once more: %v", err)
+	}
+}
+
 // TestByHand: the owner may try again what was bad, and gets as many tries.
 func TestByHand(t *testing.T) {
 	d := lived(t, 16)

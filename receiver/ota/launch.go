@@ -139,7 +139,7 @@ func (l *launch) examine(st *state, slot Slot, provenOnly bool) (Release, string
 		if x.Why != "" {
 			why += ": " + x.Why
 		}
-		st.setBad(r, why)
+		st.setBad(r, why, r.SHA256 == st.Proven)
 		return r, short(fmt.Sprintf("%s %s", r.Version, st.bad(r.SHA256)))
 	}
 	if _, err := s.verify(slot); err != nil {

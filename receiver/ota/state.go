@@ -36,7 +36,7 @@ type state struct {
 	Started Slot `json:"started,omitempty"`
 	// Starts counts the starts of releases since they were healthy.
 	Starts []starts `json:"starts,omitempty"`
-	// Bad lists releases that are not started or installed by themselves.
+	// Bad lists releases that were given up.
 	Bad []badRelease `json:"bad,omitempty"`
 	// Last is what happened last.
 	Last Event `json:"last"`
@@ -49,12 +49,6 @@ type starts struct {
 	SHA256 Digest `json:"sha256"`
 	Count  int    `json:"count"`
 	Why    string `json:"why,omitempty"` // what it said was wrong, the last time
-}
-
-type badRelease struct {
-	Version string `json:"version"`
-	SHA256  Digest `json:"sha256"`
-	Why     string `json:"why"`
 }
 
 // Kind is a kind of event.
@@ -133,28 +127,6 @@ func (st *state) trouble(d Digest, why string) {
 	x := st.starts(d)
 	x.Why = short(why)
 	st.setStarts(x)
-}
-
-// bad returns why a release is bad, "" if it is not.
-func (st *state) bad(d Digest) string {
-	for _, b := range st.Bad {
-		if b.SHA256 == d {
-			return b.Why
-		}
-	}
-	return ""
-}
-
-// setBad remembers a release as bad, which ends the counting of its starts.
-func (st *state) setBad(r Release, why string) {
-	st.clearBad(r.SHA256)
-	st.setStarts(starts{SHA256: r.SHA256})
-	st.Bad = append(st.Bad, badRelease{r.Version, r.SHA256, short(why)})
-	st.Bad = st.Bad[max(0, len(st.Bad)-maxBad):]
-}
-
-func (st *state) clearBad(d Digest) {
-	st.Bad = slices.DeleteFunc(slices.Clone(st.Bad), func(b badRelease) bool { return b.SHA256 == d })
 }
 
 // short makes a reason fit for a line: without what would break it, and
