@@ -21,6 +21,7 @@ import (
 func run(args []string, out io.Writer) error {
 	c, e, err := parse("run", args)
 	if err != nil {
+		notStarted(err)
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -29,6 +30,7 @@ func run(args []string, out io.Writer) error {
 	defer restart()
 	r, c, err := startWhatever(c, e, args, restart)
 	if err != nil {
+		notStarted(err)
 		return err
 	}
 	updates, endUpdates := runUpdates(ctx, c, r, restart)
