@@ -44,7 +44,7 @@ func (r *Receiver) Fleet(d fleet.Device) *fleet.Agent {
 		err := r.Diagnose(ctx, &file)
 		return "aerie-diagnostics.zip", file.Bytes(), err
 	}
-	d.ForgetSenders = func(context.Context) error { return r.identity.store.ForgetAll() }
+	d.ForgetSenders = func(context.Context) error { return r.ForgetSenders() }
 	d.ShowCode = func(code string) {
 		r.fleetCode.Store(&code)
 		n := screen.Notice{Text: sentence(r.fleetNotice())}

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"aerie/receiver/light"
 	"aerie/receiver/ota"
 	"aerie/receiver/screen"
 )
@@ -78,9 +79,10 @@ func (r *Receiver) ShowSetup(s screen.Setup) {
 
 // Identify fills the TV with the receiver's name, in colours that are seen from
 // far, for a time of five minutes at most. It changes nothing about a picture
-// that is mirrored.
+// that is mirrored. The light on the case says so, too.
 func (r *Receiver) Identify(d time.Duration) {
 	d = min(max(d, 0), identifyMost)
+	r.Light().SetFor(light.Identify, d)
 	r.poster.change(func() { r.poster.identify = time.Now().Add(d) })
 	time.AfterFunc(d, r.redrawIdle)
 }
@@ -89,6 +91,7 @@ func (r *Receiver) Identify(d time.Duration) {
 // it is a notice: why a version was given up, what is under way, that a version
 // has yet to prove itself, or that one is ready.
 func (r *Receiver) SetUpdate(u ota.Status) {
+	r.Light().Set(light.Updating, u.Doing != "")
 	r.poster.mu.Lock()
 	r.poster.update = &u
 	same := r.poster.notices[TopicUpdate] == updateNotice(u)

@@ -78,6 +78,7 @@ type Receiver struct {
 	gate      soundGate
 	hardware  *Hardware   // nil: what the machine has
 	tv        *television // nil for none
+	panel     panel
 	meters    meters
 	pin       pinBoard
 	playing   playing
@@ -92,7 +93,7 @@ type Receiver struct {
 	publishing *publishing             // nil for nobody
 	current    atomic.Pointer[streams] // the session on the stage
 	warnings   warnings
-	owner      *owner // nil: not of an appliance
+	appliance  *appliance // nil: another kind of program
 	poster     poster
 	consulted  consulted
 	kept       *diagnostics.Log
@@ -103,6 +104,12 @@ type Receiver struct {
 	announce      func() // tells the network that something changed; nil for nobody
 	announcedOnce sync.Once
 	announced     atomic.Bool
+
+	life  context.Context // ends when Restart is called
+	leave context.CancelFunc
+
+	resetMu sync.Mutex
+	resets  []func() error // of parts that keep something elsewhere
 
 	vitals  vitals
 	systemd health.Systemd
@@ -115,6 +122,8 @@ type Receiver struct {
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (*Receiver, error) {
 	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd, kept: o.Kept, renamed: make(chan struct{}, 1)}
+	r.life, r.leave = context.WithCancel(context.Background())
+	r.defer_(r.leave)
 	r.machine.board = board.Read("/")
 	if err := r.open(o); err != nil {
 		r.close()
@@ -153,7 +162,7 @@ func (r *Receiver) open(o Options) (err error) {
 		return err
 	}
 	r.defer_(func() { r.control.Close() })
-	r.owner = r.openOwner(o.Appliance)
+	r.appliance = r.openAppliance(o.Appliance)
 	if r.web, err = openWeb(r); err != nil {
 		return err
 	}
@@ -236,17 +245,19 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer r.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer context.AfterFunc(r.life, func() { cancel(nil) })()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
-	if r.owner != nil {
-		wg.Go(func() { r.owner.run(ctx) })
+	if r.appliance != nil {
+		wg.Go(func() { r.appliance.run(ctx) })
 	}
 	wg.Go(func() { r.supervise(ctx, r.systemd) })
 	wg.Go(func() { r.askItself(ctx) })
 	r.publishing.run(ctx, &wg)
 	r.tv.run(ctx, &wg)
+	r.panel.run(ctx, r, &wg)
 	wg.Go(func() { r.watchMachine(ctx) })
 	if r.ptp != nil {
 		wg.Go(func() { r.ptp.Run(ctx) })

@@ -40,8 +40,8 @@ func openWeb(r *Receiver) (*web, error) {
 		Presented: r.meters.presented.Observe, Control: r, Diagnose: r.Diagnose, Hosts: []string{host},
 		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
-	if r.owner != nil {
-		o.Settings, o.Portal = r.owner.page, r.owner.portal
+	if r.appliance != nil {
+		o.Settings, o.Portal = r.appliance.page, r.appliance.portal
 	}
 	w.server = status.New(o)
 	w.handler = w.server
@@ -155,9 +155,9 @@ func (r *Receiver) snapshot() status.Snapshot {
 			out.Receiver.Addresses = append(out.Receiver.Addresses, net.JoinHostPort(a.String(), fmt.Sprint(r.Port())))
 		}
 	}
-	if r.owner != nil {
+	if r.appliance != nil {
 		out.Receiver.Settings = true
-		if m := r.owner.mistake(); m != "" {
+		if m := r.appliance.mistake(); m != "" {
 			out.Warnings = append(out.Warnings, m)
 		}
 	}

@@ -32,7 +32,7 @@ func TestApplianceStartsWithAnyFile(t *testing.T) {
 		if (e.mistake != nil) != (mistake != "") || mistake != "" && !strings.Contains(e.mistake.Plain(), mistake) {
 			t.Errorf("%s: %v", what, e.mistake)
 		}
-		r, c, err := startWhatever(c, e, args, func() {})
+		r, c, err := startWhatever(c, e, args)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
@@ -71,7 +71,7 @@ func TestApplySettings(t *testing.T) {
 		return nil
 	}
 	var out bytes.Buffer
-	if err := applyWith(s, &out, run); err != nil {
+	if err := applyWith(s, filepath.Join(dir, "none"), &out, run); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"mount -o remount,rw " + dir + " with ", "mount -o remount,ro " + dir + " with name = \"Den\"\n"}
@@ -79,14 +79,35 @@ func TestApplySettings(t *testing.T) {
 		t.Errorf("%q, want %q; says %q", log, want, out.String())
 	}
 	log = nil
-	if err := applyWith(s, &out, run); err != nil || len(log) > 0 {
+	if err := applyWith(s, filepath.Join(dir, "none"), &out, run); err != nil || len(log) > 0 {
 		t.Errorf("with nothing to do: %q, %v", log, err)
 	}
 	if err := os.WriteFile(pending, []byte("name = \"x\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	broken := errors.New("write-protected")
-	if err := applyWith(s, &out, func(string, ...string) error { return broken }); !errors.Is(err, broken) {
+	if err := applyWith(s, filepath.Join(dir, "none"), &out, func(string, ...string) error { return broken }); !errors.Is(err, broken) {
 		t.Error(err)
+	}
+
+	// The country is told where there is a radio: that of the settings in force,
+	// whatever editor wrote them.
+	for text, want := range map[string]string{
+		"":                                     "",
+		"[wifi]\ncountry = \"DE\"\n":           "iw reg set DE",
+		"\ufeff[wifi]\r\ncountry='FR' # F\r\n": "iw reg set FR",
+		"[wifi]\ncountry = \"$(reboot)\"\n":    "",
+	} {
+		if err := os.WriteFile(s.File, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		err := applyWith(s, dir, &out, func(name string, args ...string) error {
+			said = strings.Join(append([]string{name}, args...), " ")
+			return nil
+		})
+		if err != nil || said != want {
+			t.Errorf("%q: %q, want %q, %v", text, said, want, err)
+		}
 	}
 }
