@@ -234,6 +234,9 @@ func TestPresets(t *testing.T) {
 		t.Fatal(err)
 	}
 	units := filepath.Join(root, "usr/lib/systemd/system")
+	if err := os.MkdirAll(units, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	getty := "[Service]\nExecStart=/sbin/agetty\n[Install]\nWantedBy=getty.target\nDefaultInstance=tty1\n"
 	if err := os.WriteFile(filepath.Join(units, "getty@.service"), []byte(getty), 0o644); err != nil {
 		t.Fatal(err)
