@@ -125,11 +125,15 @@ func (m *Manager) Run(ctx context.Context) {
 // start of the machine may be later than the receiver, and gives what is known a
 // chance.
 func (m *Manager) begin(ctx context.Context) {
-	for {
+	for n := 0; ; n++ {
 		if _, err := m.network.State(ctx); err == nil {
 			break
 		}
-		if !sleep(ctx, awayPause) {
+		pause := awayPause
+		if n > 60 {
+			pause *= 15 // it may never come
+		}
+		if !sleep(ctx, pause) {
 			return
 		}
 	}
