@@ -217,7 +217,7 @@ func TestScripts(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || found < 6 {
+	if err != nil || found < 5 {
 		t.Errorf("%d scripts, %v", found, err)
 	}
 }
@@ -237,6 +237,10 @@ func TestPresets(t *testing.T) {
 	if err := os.MkdirAll(units, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	other := "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
+	if err := os.WriteFile(filepath.Join(units, "other.service"), []byte(other), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	getty := "[Service]\nExecStart=/sbin/agetty\n[Install]\nWantedBy=getty.target\nDefaultInstance=tty1\n"
 	if err := os.WriteFile(filepath.Join(units, "getty@.service"), []byte(getty), 0o644); err != nil {
 		t.Fatal(err)
@@ -246,5 +250,8 @@ func TestPresets(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Join(root, "etc/systemd/system/getty.target.wants/getty@tty1.service")); err == nil {
 		t.Error("there is a login on the console")
+	}
+	if _, err := os.Lstat(filepath.Join(root, "etc/systemd/system/multi-user.target.wants/other.service")); err != nil {
+		t.Error(err)
 	}
 }

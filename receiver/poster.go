@@ -19,7 +19,8 @@ type Topic int
 
 // Topics.
 const (
-	TopicSettings Topic = iota // a mistake in the settings file
+	TopicDisplay  Topic = iota // the display does not do as it should
+	TopicSettings              // a mistake in the settings file
 	TopicNetwork
 	TopicPower
 	TopicHeat
@@ -68,6 +69,17 @@ func (r *Receiver) post(about Topic, n screen.Notice, until time.Time) {
 		return
 	}
 	r.poster.change(func() { r.poster.notices[about], r.poster.until[about] = n, until })
+}
+
+// displayFailed tells of trouble with the display, once in a while: telling of it
+// is what may fail the next time.
+func (r *Receiver) displayFailed(err error) {
+	r.poster.mu.Lock()
+	told := time.Now().Before(r.poster.until[TopicDisplay])
+	r.poster.mu.Unlock()
+	if !told {
+		r.post(TopicDisplay, screen.Notice{Level: screen.Warning, Title: "Trouble with the display", Text: sentence(err.Error())}, time.Now().Add(troubleShown))
+	}
 }
 
 // ShowSetup fills the TV with what to do before the receiver can be used, until

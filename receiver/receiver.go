@@ -93,17 +93,16 @@ type Receiver struct {
 	publishing *publishing             // nil for nobody
 	current    atomic.Pointer[streams] // the session on the stage
 	warnings   warnings
-	appliance  *appliance // nil: another kind of program
+	owner      *owner // nil: not of an appliance
 	poster     poster
 	consulted  consulted
 	kept       *diagnostics.Log
 	served     atomic.Pointer[web] // web, for those who may be earlier
 	closers    []func()
 
-	announceMu    sync.Mutex
-	announce      func() // tells the network that something changed; nil for nobody
-	announcedOnce sync.Once
-	announced     atomic.Bool
+	announceMu sync.Mutex
+	announce   func() // tells the network that something changed; nil for nobody
+	announced  atomic.Bool
 
 	life  context.Context // ends when Restart is called
 	leave context.CancelFunc
@@ -114,7 +113,8 @@ type Receiver struct {
 	vitals  vitals
 	systemd health.Systemd
 
-	fleetCode atomic.Pointer[string] // that is shown
+	fleetCode atomic.Pointer[string] // to be let into the fleet with; nil or "" for none
+	fleetText atomic.Pointer[string] // for people; nil or "" for nothing
 	renamed   chan struct{}
 }
 
@@ -162,7 +162,7 @@ func (r *Receiver) open(o Options) (err error) {
 		return err
 	}
 	r.defer_(func() { r.control.Close() })
-	r.appliance = r.openAppliance(o.Appliance)
+	r.owner = r.openOwner(o.Appliance)
 	if r.web, err = openWeb(r); err != nil {
 		return err
 	}
@@ -250,8 +250,8 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
-	if r.appliance != nil {
-		wg.Go(func() { r.appliance.run(ctx) })
+	if r.owner != nil {
+		wg.Go(func() { r.owner.run(ctx) })
 	}
 	wg.Go(func() { r.supervise(ctx, r.systemd) })
 	wg.Go(func() { r.askItself(ctx) })

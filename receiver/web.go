@@ -40,8 +40,8 @@ func openWeb(r *Receiver) (*web, error) {
 		Presented: r.meters.presented.Observe, Control: r, Diagnose: r.Diagnose, Hosts: []string{host},
 		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
-	if r.appliance != nil {
-		o.Settings, o.Portal = r.appliance.page, r.appliance.portal
+	if r.owner != nil {
+		o.Settings, o.Portal = r.owner.page, r.owner.portal
 	}
 	w.server = status.New(o)
 	w.handler = w.server
@@ -155,9 +155,9 @@ func (r *Receiver) snapshot() status.Snapshot {
 			out.Receiver.Addresses = append(out.Receiver.Addresses, net.JoinHostPort(a.String(), fmt.Sprint(r.Port())))
 		}
 	}
-	if r.appliance != nil {
+	if r.owner != nil {
 		out.Receiver.Settings = true
-		if m := r.appliance.mistake(); m != "" {
+		if m := r.owner.mistake(); m != "" {
 			out.Warnings = append(out.Warnings, m)
 		}
 	}
@@ -171,8 +171,8 @@ func (r *Receiver) snapshot() status.Snapshot {
 	if h := &r.web.view.HandOver; h.Count() > 0 {
 		out.Latency = append(out.Latency, status.NewStage("written to page", h))
 	}
-	if n := r.fleetNotice(); n != "" {
-		out.Warnings = append(out.Warnings, n)
+	if text := r.fleetText.Load(); text != nil && *text != "" {
+		out.Warnings = append(out.Warnings, *text)
 	}
 	r.meters.mu.Lock()
 	if r.meters.err != "" {

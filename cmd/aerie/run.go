@@ -51,6 +51,10 @@ func start(c *config.Config, measure bool, a *receiver.Appliance) (*receiver.Rec
 		return nil, err
 	}
 	codec.SetLogger(log)
+	// Nothing has asked for the time of day yet but the log.
+	if time.Local, err = c.Location(); err != nil {
+		log.Warn("times are those of the system", "error", err)
+	}
 	systemd, err := health.FromEnvironment()
 	if err != nil {
 		return nil, err

@@ -35,6 +35,7 @@ type Config struct {
 	Name     string `toml:"name"`
 	Identity string `toml:"identity"`
 	State    string `toml:"state"`
+	TimeZone string `toml:"time_zone"`
 
 	WiFi struct {
 		Manage   bool   `toml:"manage"`
@@ -167,6 +168,7 @@ func (c *Config) Settings() []Setting {
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
 		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
+		{"time_zone", "", "ZONE", "Time zone of the clock on the TV, of the hours for updates and of the log, such as Europe/Berlin. Empty: that of the system.", &c.TimeZone, c.checkZone},
 
 		{"wifi.manage", "manage-wifi", "", "Join the network below, and open an access point with a page for the settings while there is none. Needs NetworkManager. Of an appliance: true.", &w.Manage, nil},
 		{"wifi.ssid", "", "NAME", "Name of the Wi-Fi network to join. Empty: none.", &w.SSID, func() error { return checkSSID(w.SSID) }},
@@ -230,19 +232,6 @@ func (c *Config) Settings() []Setting {
 		{"log.level", "log", "debug|info|warn|error", "How much is logged.", &l.Level, func() error { return oneOf(l.Level, "debug", "info", "warn", "error") }},
 		{"log.record", "record", "FILE", "Write the conversation with senders to this file, without secrets and without picture and sound, for a report about a new device.", &l.Record, nil},
 	}
-}
-
-// Secret tells whether the value is to be kept from logs, screens and prints.
-func (s *Setting) Secret() bool {
-	return strings.HasSuffix("."+s.Key, ".password") || s.Key == "fleet.code" || s.Key == "fleet.azure"
-}
-
-// Appliance changes the defaults to those of a machine that does nothing else:
-// the page is where people look for it, and Wi-Fi is looked after.
-func (c *Config) Appliance() {
-	c.WiFi.Manage = true
-	c.Panel.LED = "ACT"
-	c.Network.HTTP = ":80"
 }
 
 // Check tells the first mistake in the values.
@@ -343,62 +332,4 @@ func checkMode(s string) error {
 		}
 	}
 	return nil
-}
-
-// ParseSize parses "1920x1080". Sides are even and between 64 and 8192.
-func ParseSize(s string) (width, height int, err error) {
-	w, h, ok := strings.Cut(s, "x")
-	width, errW := strconv.Atoi(w)
-	height, errH := strconv.Atoi(h)
-	if !ok || errW != nil || errH != nil {
-		return 0, 0, fmt.Errorf("%q is not a size such as 1920x1080", s)
-	}
-	for _, side := range []int{width, height} {
-		if side < 64 || side > 8192 || side%2 != 0 {
-			return 0, 0, fmt.Errorf("%q: sides are even and between 64 and 8192", s)
-		}
-	}
-	return width, height, nil
-}
-
-// Output is where picture or sound goes: a kind and, of some, a path or
-// device.
-type Output struct{ Kind, Path string }
-
-func (o Output) String() string {
-	if o.Path == "" {
-		return o.Kind
-	}
-	return o.Kind + ":" + o.Path
-}
-
-// ParseVideo parses the value of video.output.
-func ParseVideo(s string) (Output, error) {
-	return parseOutput(s, map[string]bool{"auto": false, "kms": false, "browser": false, "none": false, "file": true, "raw": true}, "")
-}
-
-// ParseAudio parses the value of audio.output.
-func ParseAudio(s string) (Output, error) {
-	return parseOutput(s, map[string]bool{"auto": false, "none": false, "file": true}, "alsa")
-}
-
-// parseOutput parses KIND or KIND:PATH. The value of a kind tells whether it
-// has a path; that of the optional kind may be left out.
-func parseOutput(s string, kinds map[string]bool, optional string) (Output, error) {
-	kind, path, colon := strings.Cut(s, ":")
-	wants, known := kinds[kind]
-	switch {
-	case kind == optional && optional != "":
-		if colon && path == "" {
-			return Output{}, fmt.Errorf("%q lacks the device behind the colon", s)
-		}
-		return Output{kind, path}, nil
-	case !known:
-		return Output{}, fmt.Errorf("%q is not known", s)
-	case wants && path == "":
-		return Output{}, fmt.Errorf("%q lacks a path: %s:PATH", s, kind)
-	case !wants && colon:
-		return Output{}, fmt.Errorf("%q takes no path", kind)
-	}
-	return Output{kind, path}, nil
 }

@@ -66,7 +66,7 @@ func (a *Agent) runAzure(ctx context.Context, run string) {
 		a.o.Log.Error("fleet: fleet.azure", "error", err)
 		return
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: hub.Host}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: hub.Host, RootCAs: a.o.Roots}
 	if hub.Key == nil {
 		// The owner puts certificate and key where the device keeps its own.
 		pair, err := tls.LoadX509KeyPair(filepath.Join(a.o.State, "azure.pem"), filepath.Join(a.o.State, "azure.key"))

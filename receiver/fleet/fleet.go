@@ -18,6 +18,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -52,6 +53,9 @@ type Device struct {
 	// ShowCode shows the code with which the owner lets the receiver into the
 	// fleet, or takes it away with "".
 	ShowCode func(code string)
+	// Refused tells people that the fleet does not want the receiver, and why;
+	// "" that it does again.
+	Refused func(why string)
 }
 
 // ErrUnwanted is wrapped by errors of a Device that refuse what is desired,
@@ -72,7 +76,9 @@ type Options struct {
 	Now    func() clock.Time
 	// Dial connects to services and brokers; nil is over TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	Log  *slog.Logger
+	// Roots are the authorities of an IoT Hub; nil are those of the system.
+	Roots *x509.CertPool
+	Log   *slog.Logger
 }
 
 // Phase is how far an Agent has come.
@@ -120,10 +126,22 @@ func (a *Agent) Status() Status {
 	return a.status
 }
 
+// update changes the status, and has people know whether the fleet refuses the
+// receiver.
 func (a *Agent) update(f func(*Status)) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	before := a.status
 	f(&a.status)
+	after := a.status
+	a.mu.Unlock()
+	if tell := a.o.Device.Refused; tell != nil {
+		switch was, is := before.Phase == Refused, after.Phase == Refused; {
+		case is && before.Error != after.Error, is && !was:
+			tell(after.Error)
+		case was && !is && after.Phase != Connecting: // which may be refused again
+			tell("")
+		}
+	}
 }
 
 // Changed tells that the receiver's health has changed in a way that its
