@@ -207,6 +207,12 @@ func secretSettings(cfg *config.Config) *diagnostics.Redactor {
 	for _, s := range cfg.Settings() {
 		if s.Secret() {
 			d.Add(s.Text())
+			// A connection string has its key among other fields.
+			for field := range strings.SplitSeq(s.Text(), ";") {
+				if _, key, is := strings.Cut(field, "Key="); is {
+					d.Add(key)
+				}
+			}
 		}
 	}
 	return d
@@ -219,6 +225,9 @@ func (r *Receiver) secrets() *diagnostics.Redactor {
 	d.Add(string(key))
 	d.Add(string(key.Seed()))
 	d.Add(r.pin.shown())
+	if code := r.fleetCode.Load(); code != nil {
+		d.Add(*code)
+	}
 	if s := r.current.Load(); s != nil {
 		d.Add(s.opening.Sender.DACPID)
 		d.Add(s.opening.Sender.ActiveRemote)

@@ -34,6 +34,9 @@ const (
 	setupQR      = `WIFI:T:WPA;S:Aerie;P:access-point\;secret;;`
 	dacpID       = "DACB1D5EC2E7C0DE"
 	activeRemote = "3141592653"
+	fleetCode    = "7KQ2-9XMV"
+	enrolCode    = "AB12CD34EF56GH78JK90"
+	hubKey       = "aHViLWtleS1vZi10aGUtcmVjZWl2ZXI="
 	fleetToken   = "SharedAccessKey-0123456789abcdef"
 )
 
@@ -47,6 +50,7 @@ func planted(t *testing.T) (r *Receiver, secrets map[string]string) {
 	cfg.Access.PIN, cfg.Access.Password = "once", password
 	cfg.WiFi.SSID, cfg.WiFi.Password = "Home", wifiPassword
 	cfg.MQTT.User, cfg.MQTT.Password = "aerie", mqttPassword
+	cfg.Fleet.Code, cfg.Fleet.Azure = enrolCode, "HostName=hub.example.org;DeviceId=tv;SharedAccessKey="+hubKey
 	kept := &diagnostics.Log{}
 	log := slog.New(kept.Handler(slog.DiscardHandler))
 	r, err := New(Options{Config: cfg, Version: "1.2.3-test", Log: log, Kept: kept})
@@ -62,10 +66,13 @@ func planted(t *testing.T) (r *Receiver, secrets map[string]string) {
 	s := &streams{r: r, began: r.now(), remote: &remote.Sender{ID: dacpID, Active: activeRemote}}
 	s.opening.Sender = session.Sender{Name: "Ann's iPhone", DACPID: dacpID, ActiveRemote: activeRemote}
 	r.Diagnostics(func() []string { return []string{fleetToken} }, diagnostics.Text("fleet.txt", "token "+fleetToken+"\n"))
+	code := fleetCode
+	r.fleetCode.Store(&code)
 	key := r.identity.store.Identity()
 	secrets = map[string]string{
 		"the password": password, "the password of Wi-Fi": wifiPassword, "the password of the broker": mqttPassword, "the PIN": "4711", "the code of the set-up": setupCode,
 		"the QR code": setupQR, "the password of the access point": "access-point;secret", "DACP-ID": dacpID, "Active-Remote": activeRemote, "the token": fleetToken,
+		"the code for the fleet": fleetCode, "the code in the settings": enrolCode, "the key of the hub": hubKey,
 		"the identity": string(key), "its seed": string(key.Seed()),
 	}
 	r.current.Store(s)

@@ -44,9 +44,10 @@ func (r *Receiver) Fleet(d fleet.Device) *fleet.Agent {
 		err := r.Diagnose(ctx, &file)
 		return "aerie-diagnostics.zip", file.Bytes(), err
 	}
-	d.ForgetSenders = func(context.Context) error { return r.identity.store.ForgetAll() }
+	d.ForgetSenders = func(context.Context) error { return r.ForgetSenders() }
 	d.ShowCode = func(code string) {
-		n := screen.Notice{Title: "Join a fleet", Text: "To let this receiver into its fleet, type " + code + " into the page of the fleet"}
+		r.fleetCode.Store(&code)
+		n := screen.Notice{Title: "Fleet code " + code, Text: "Type it into the page of your fleet, to let this receiver in."}
 		if code == "" {
 			n = screen.Notice{}
 		}
@@ -73,7 +74,11 @@ func fleetID(deviceID string) string {
 // fleetNotice tells people about the fleet, on the TV and the page; one without
 // a title takes that away.
 func (r *Receiver) fleetNotice(n screen.Notice) {
-	r.fleetText.Store(&n.Text)
+	text := n.Title
+	if text != "" {
+		text += ": " + n.Text
+	}
+	r.fleetText.Store(&text)
 	r.Notify(TopicFleet, n)
 }
 

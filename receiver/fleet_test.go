@@ -51,7 +51,7 @@ func TestFleetCode(t *testing.T) {
 	code := agent.Status().Code
 	shown := func() (page []string, screen string) {
 		for _, n := range r.screenState().Notices {
-			screen += n.Text
+			screen += n.Title + ": " + n.Text
 		}
 		return r.snapshot().Warnings, screen
 	}

@@ -160,6 +160,9 @@ func (o *kmsOutput) changed(c drm.Change) {
 	default:
 		o.r.log.Error("display", "connector", c.Connector, "what", c.Kind, "error", c.Err)
 		o.r.meters.lastError(c.Err)
+		if c.Err != nil {
+			o.r.displayFailed(c.Err)
+		}
 	}
 }
 

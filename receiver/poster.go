@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"aerie/receiver/light"
 	"aerie/receiver/ota"
 	"aerie/receiver/screen"
 )
@@ -18,7 +19,8 @@ type Topic int
 
 // Topics.
 const (
-	TopicSettings Topic = iota // a mistake in the settings file
+	TopicDisplay  Topic = iota // the display does not do as it should
+	TopicSettings              // a mistake in the settings file
 	TopicNetwork
 	TopicPower
 	TopicHeat
@@ -69,6 +71,17 @@ func (r *Receiver) post(about Topic, n screen.Notice, until time.Time) {
 	r.poster.change(func() { r.poster.notices[about], r.poster.until[about] = n, until })
 }
 
+// displayFailed tells of trouble with the display, once in a while: telling of it
+// is what may fail the next time.
+func (r *Receiver) displayFailed(err error) {
+	r.poster.mu.Lock()
+	told := time.Now().Before(r.poster.until[TopicDisplay])
+	r.poster.mu.Unlock()
+	if !told {
+		r.post(TopicDisplay, screen.Notice{Level: screen.Warning, Title: "Trouble with the display", Text: sentence(err.Error())}, time.Now().Add(troubleShown))
+	}
+}
+
 // ShowSetup fills the TV with what to do before the receiver can be used, until
 // it is called with one without a title. A PIN that a sender is asked for goes
 // first.
@@ -78,9 +91,10 @@ func (r *Receiver) ShowSetup(s screen.Setup) {
 
 // Identify fills the TV with the receiver's name, in colours that are seen from
 // far, for a time of five minutes at most. It changes nothing about a picture
-// that is mirrored.
+// that is mirrored. The light on the case says so, too.
 func (r *Receiver) Identify(d time.Duration) {
 	d = min(max(d, 0), identifyMost)
+	r.Light().SetFor(light.Identify, d)
 	r.poster.change(func() { r.poster.identify = time.Now().Add(d) })
 	time.AfterFunc(d, r.redrawIdle)
 }
@@ -89,6 +103,7 @@ func (r *Receiver) Identify(d time.Duration) {
 // it is a notice: why a version was given up, what is under way, that a version
 // has yet to prove itself, or that one is ready.
 func (r *Receiver) SetUpdate(u ota.Status) {
+	r.Light().Set(light.Updating, u.Doing != "")
 	r.poster.mu.Lock()
 	r.poster.update = &u
 	same := r.poster.notices[TopicUpdate] == updateNotice(u)

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -48,6 +49,23 @@ func TestNotices(t *testing.T) {
 	}
 	if drawn != 5 {
 		t.Errorf("drawn %d times", drawn)
+	}
+}
+
+// Trouble of the display is told, and does not have the screen drawn again and
+// again when that is what fails.
+func TestDisplayTrouble(t *testing.T) {
+	r := quiet()
+	drawn := 0
+	r.poster.changed = func() { drawn++ }
+	for i := range 100 {
+		r.displayFailed(fmt.Errorf("drm: commit %d: no space", i))
+	}
+	if got := strings.Join(titles(r, time.Now()), ", "); got != "Trouble with the display" || drawn != 1 {
+		t.Errorf("%q, drawn %d times", got, drawn)
+	}
+	if got := titles(r, time.Now().Add(troubleShown)); len(got) != 0 {
+		t.Errorf("for good: %q", got)
 	}
 }
 

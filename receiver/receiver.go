@@ -53,6 +53,8 @@ type Options struct {
 	Kept *diagnostics.Log
 	// Systemd is the service manager to inform; the zero value is none.
 	Systemd health.Systemd
+	// Appliance is there if the owner sets the receiver up without a terminal.
+	Appliance *Appliance
 }
 
 // Receiver is one AirPlay receiver.
@@ -76,6 +78,7 @@ type Receiver struct {
 	gate      soundGate
 	hardware  *Hardware   // nil: what the machine has
 	tv        *television // nil for none
+	panel     panel
 	meters    meters
 	pin       pinBoard
 	playing   playing
@@ -90,6 +93,7 @@ type Receiver struct {
 	publishing *publishing             // nil for nobody
 	current    atomic.Pointer[streams] // the session on the stage
 	warnings   warnings
+	owner      *owner // nil: not of an appliance
 	poster     poster
 	consulted  consulted
 	kept       *diagnostics.Log
@@ -100,9 +104,16 @@ type Receiver struct {
 	announce   func() // tells the network that something changed; nil for nobody
 	announced  atomic.Bool
 
+	life  context.Context // ends when Restart is called
+	leave context.CancelFunc
+
+	resetMu sync.Mutex
+	resets  []func() error // of parts that keep something elsewhere
+
 	vitals  vitals
 	systemd health.Systemd
 
+	fleetCode atomic.Pointer[string] // to be let into the fleet with; nil or "" for none
 	fleetText atomic.Pointer[string] // for people; nil or "" for nothing
 	renamed   chan struct{}
 }
@@ -111,6 +122,8 @@ type Receiver struct {
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (*Receiver, error) {
 	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd, kept: o.Kept, renamed: make(chan struct{}, 1)}
+	r.life, r.leave = context.WithCancel(context.Background())
+	r.defer_(r.leave)
 	r.machine.board = board.Read("/")
 	if err := r.open(o); err != nil {
 		r.close()
@@ -149,6 +162,7 @@ func (r *Receiver) open(o Options) (err error) {
 		return err
 	}
 	r.defer_(func() { r.control.Close() })
+	r.owner = r.openOwner(o.Appliance)
 	if r.web, err = openWeb(r); err != nil {
 		return err
 	}
@@ -231,14 +245,19 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer r.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer context.AfterFunc(r.life, func() { cancel(nil) })()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
+	if r.owner != nil {
+		wg.Go(func() { r.owner.run(ctx) })
+	}
 	wg.Go(func() { r.supervise(ctx, r.systemd) })
 	wg.Go(func() { r.askItself(ctx) })
 	r.publishing.run(ctx, &wg)
 	r.tv.run(ctx, &wg)
+	r.panel.run(ctx, r, &wg)
 	wg.Go(func() { r.watchMachine(ctx) })
 	if r.ptp != nil {
 		wg.Go(func() { r.ptp.Run(ctx) })

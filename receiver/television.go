@@ -256,7 +256,8 @@ func (v *television) Show(on bool) {
 	v.follow.ask()
 }
 
-// switchPicture does that, which takes as long as the display does.
+// switchPicture does that, which takes as long as the display does. The sound of
+// HDMI goes with the picture, and is opened anew when that is back.
 func (v *television) switchPicture() {
 	kms, ok := v.r.video.(*kmsOutput)
 	if !ok {
@@ -266,8 +267,14 @@ func (v *television) switchPicture() {
 	on := v.on
 	v.mu.Unlock()
 	v.r.log.Info("television", "picture on the cable", on)
+	if !on {
+		v.r.gate.turn(true)
+	}
 	if err := kms.display.Blank(!on); err != nil && !errors.Is(err, drm.ErrClosed) {
 		v.r.log.Warn("the display cannot be switched", "on", on, "error", err)
+	}
+	if on && kms.display.Status().Connected {
+		v.r.gate.turn(false)
 	}
 }
 

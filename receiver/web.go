@@ -40,6 +40,9 @@ func openWeb(r *Receiver) (*web, error) {
 		Presented: r.meters.presented.Observe, Control: r, Diagnose: r.Diagnose, Hosts: []string{host},
 		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
+	if r.owner != nil {
+		o.Settings, o.Portal = r.owner.page, r.owner.portal
+	}
 	w.server = status.New(o)
 	w.handler = w.server
 	if addr := r.cfg.Network.HTTP; addr != "" {
@@ -150,6 +153,12 @@ func (r *Receiver) snapshot() status.Snapshot {
 	for _, a := range r.addresses() {
 		if !a.IsLoopback() {
 			out.Receiver.Addresses = append(out.Receiver.Addresses, net.JoinHostPort(a.String(), fmt.Sprint(r.Port())))
+		}
+	}
+	if r.owner != nil {
+		out.Receiver.Settings = true
+		if m := r.owner.mistake(); m != "" {
+			out.Warnings = append(out.Warnings, m)
 		}
 	}
 	out.Receiver.Video.Name, out.Receiver.Video.Reason = r.video.describe()

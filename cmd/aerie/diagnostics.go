@@ -72,18 +72,31 @@ func save(name string, write func(io.Writer) error) error {
 
 var errNoReceiver = errors.New("no receiver answers here")
 
+// appliancePage is where an appliance has its page, whose settings may not be
+// those of who asks.
+const appliancePage = "127.0.0.1:80"
+
 // askReceiver asks the page of the receiver that runs here.
 func askReceiver(ctx context.Context, c *config.Config, w io.Writer) error {
-	host, port, err := net.SplitHostPort(c.Network.HTTP)
-	if err != nil {
-		return fmt.Errorf("%w: it has no page", errNoReceiver)
+	err := errNoReceiver
+	for _, page := range []string{c.Network.HTTP, appliancePage} {
+		if host, port, split := net.SplitHostPort(page); split == nil {
+			if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+				page = net.JoinHostPort("127.0.0.1", port)
+			}
+			if err = askPage(ctx, page, w); !errors.Is(err, errNoReceiver) {
+				return err
+			}
+		}
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
+	return err
+}
+
+// askPage asks a page. When it fails with errNoReceiver, nothing was written.
+func askPage(ctx context.Context, page string, w io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, bundleTime)
 	defer cancel()
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+net.JoinHostPort(host, port)+"/diagnostics", nil)
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+page+"/diagnostics", nil)
 	if err != nil {
 		return err
 	}

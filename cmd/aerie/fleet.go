@@ -48,23 +48,12 @@ func order(u *ota.Updater, r content.Release) (done bool, err error) {
 		if err != nil {
 			return offer, err
 		}
-		return offer, wanted(offer.Release, r, u.Status().Bad)
-	})
-	return false, nil
-}
-
-// wanted tells what speaks against a release that was found where the fleet
-// desires one.
-func wanted(found ota.Release, desired content.Release, bad []ota.BadVersion) error {
-	if found.Counter < uint64(desired.Counter) {
-		return fmt.Errorf("the fleet desires release %d, and %d is there", desired.Counter, found.Counter)
-	}
-	for _, b := range bad {
-		if b.Version == found.Version {
-			return fmt.Errorf("version %s was given up before: %s", b.Version, b.Why)
+		if offer.Release.Counter < uint64(r.Counter) {
+			return offer, fmt.Errorf("the fleet desires release %d, and %d is there", r.Counter, offer.Release.Counter)
 		}
-	}
-	return nil
+		return offer, nil
+	}, false)
+	return false, nil
 }
 
 // programHealth is what the updater knows of the running program.

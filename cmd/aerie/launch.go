@@ -63,11 +63,11 @@ func launch(args []string, out io.Writer) (err error) {
 		return l.become(ota.Factory, l.factory)
 	}
 	return store.Launch(func(c ota.Choice) error {
-		log.Info("launch", "slot", c.Slot, "version", c.Release.Version, "after", since(began))
-		program := l.factory
+		program, name := l.factory, version
 		if c.Slot != ota.Factory {
-			program = store.Program(c.Slot)
+			program, name = store.Program(c.Slot), c.Release.Version
 		}
+		log.Info("launch", "slot", c.Slot, "version", name, "after", since(began))
 		return l.become(c.Slot, program)
 	})
 }

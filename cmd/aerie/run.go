@@ -25,12 +25,12 @@ func run(args []string, out io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := start(c, e.measure)
+	ctx, restart := context.WithCancel(ctx)
+	defer restart()
+	r, c, err := startWhatever(c, e, args, restart)
 	if err != nil {
 		return err
 	}
-	ctx, restart := context.WithCancel(ctx)
-	defer restart()
 	updates, endUpdates := runUpdates(ctx, c, r, restart)
 	endFleet := runFleet(ctx, r, updates, restart)
 	banner(out, r)
@@ -45,17 +45,21 @@ func run(args []string, out io.Writer) error {
 }
 
 // start makes the receiver with a log on standard error.
-func start(c *config.Config, measure bool) (*receiver.Receiver, error) {
+func start(c *config.Config, measure bool, a *receiver.Appliance) (*receiver.Receiver, error) {
 	log, err := openLog(c)
 	if err != nil {
 		return nil, err
 	}
 	codec.SetLogger(log)
+	// Nothing has asked for the time of day yet but the log.
+	if time.Local, err = c.Location(); err != nil {
+		log.Warn("times are those of the system", "error", err)
+	}
 	systemd, err := health.FromEnvironment()
 	if err != nil {
 		return nil, err
 	}
-	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd, Kept: &kept})
+	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd, Kept: &kept, Appliance: a})
 }
 
 // kept is the end of the log, for diagnostics.

@@ -12,7 +12,8 @@
 // Sources of facts: the kernel's Documentation/userspace-api/gpio/chardev.rst.
 //
 // Proof: button_test.go (made-up lines on simulated time that bounce, make noise
-// and fail), lab_test.go (a line of the kernel's gpio-sim, pressed by its pull).
+// and fail); lab_test.go of package led (a line of the kernel's gpio-sim, pressed
+// by its pull).
 package button
 
 import (

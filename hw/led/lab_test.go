@@ -1,13 +1,16 @@
-package led
+package led_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"os"
 	"testing"
 	"time"
 
+	"aerie/hw/button"
 	"aerie/hw/lab/bench"
+	"aerie/hw/led"
 )
 
 // TestLabLine switches a light on a line of gpio-sim, and reads the line back.
@@ -18,7 +21,7 @@ func TestLabLine(t *testing.T) {
 		name, line string
 		inverted   bool
 	}{{"GPIO27", "GPIO27", false}, {"!GPIO17", "GPIO17", true}} {
-		l, err := Open(c.name)
+		l, err := led.Open(c.name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,19 +33,19 @@ func TestLabLine(t *testing.T) {
 				t.Errorf("%s: on is %v, the line %v", c.name, on, g.Level(c.line))
 			}
 		}
-		if _, err := Open(c.name); err == nil {
+		if _, err := led.Open(c.name); err == nil {
 			t.Error("a line was given away twice")
 		}
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
-		if l, err = Open(c.name); err != nil {
+		if l, err = led.Open(c.name); err != nil {
 			t.Errorf("after it was given back: %v", err)
 		} else if err := l.Close(); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := Open("GPIO4711"); !errors.Is(err, ErrNone) {
+	if _, err := led.Open("GPIO4711"); !errors.Is(err, led.ErrNone) {
 		t.Errorf("no such line: %v", err)
 	}
 }
@@ -64,7 +67,7 @@ func TestLabSysfs(t *testing.T) {
 	if _, err := f.Write(device[:]); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open("ACT")
+	l, err := led.Open("ACT")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +94,58 @@ func TestLabSysfs(t *testing.T) {
 		}
 	}
 	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLabButton presses a button on a line of gpio-sim. It is here because each
+// package with such tests has a virtual machine of its own.
+func TestLabButton(t *testing.T) {
+	bench.Need(t)
+	g := bench.Lines(t, "GPIO26")
+	if _, err := button.Open("GPIO4711"); !errors.Is(err, button.ErrNone) {
+		t.Errorf("no such line: %v", err)
+	}
+	b, err := button.Open("GPIO26")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := button.Open("GPIO26"); err == nil {
+		t.Error("a line was given away twice")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	seen := make(chan bool, 16)
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx, func(down bool) { seen <- down }) }()
+	want := func(down bool) {
+		t.Helper()
+		select {
+		case got := <-seen:
+			if got != down {
+				t.Errorf("reported %v, want %v", got, down)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%v was not reported", down)
+		}
+	}
+	// The line was pulled up when it was asked for: it is not down.
+	for range 3 {
+		g.Pull("GPIO26", false)
+		want(true)
+		for i := range 20 { // the contacts bounce
+			g.Pull("GPIO26", i%2 == 0)
+		}
+		g.Pull("GPIO26", true)
+		want(false)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if len(seen) > 0 {
+		t.Errorf("bouncing was reported: %v", <-seen)
+	}
+	if err := b.Close(); err != nil {
 		t.Error(err)
 	}
 }

@@ -22,7 +22,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +35,7 @@ type Config struct {
 	Name     string `toml:"name"`
 	Identity string `toml:"identity"`
 	State    string `toml:"state"`
+	TimeZone string `toml:"time_zone"`
 
 	WiFi struct {
 		Manage   bool   `toml:"manage"`
@@ -83,6 +83,11 @@ type Config struct {
 		Curve   string `toml:"volume_curve"`
 		Initial int    `toml:"initial_volume"`
 	} `toml:"audio"`
+
+	Panel struct {
+		LED    string `toml:"led"`
+		Button string `toml:"button"`
+	} `toml:"panel"`
 
 	TV struct {
 		Control      string `toml:"control"`
@@ -158,13 +163,14 @@ type Setting struct {
 
 // Settings returns the table, bound to c.
 func (c *Config) Settings() []Setting {
-	w, n, a, v, s, t, m, u, f, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.TV, &c.MQTT, &c.Updates, &c.Fleet, &c.Log
+	w, n, a, v, s, t, p, m, u, f, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.TV, &c.Panel, &c.MQTT, &c.Updates, &c.Fleet, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
 		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
+		{"time_zone", "", "ZONE", "Time zone of the clock on the TV, of the hours for updates and of the log, such as Europe/Berlin. Empty: that of the system.", &c.TimeZone, c.checkZone},
 
-		{"wifi.manage", "manage-wifi", "", "Join the network below, and open an access point with a page for the settings while there is none: for an appliance. Needs NetworkManager.", &w.Manage, nil},
+		{"wifi.manage", "manage-wifi", "", "Join the network below, and open an access point with a page for the settings while there is none. Needs NetworkManager. Of an appliance: true.", &w.Manage, nil},
 		{"wifi.ssid", "", "NAME", "Name of the Wi-Fi network to join. Empty: none.", &w.SSID, func() error { return checkSSID(w.SSID) }},
 		{"wifi.password", "", "TEXT", "Its password. Empty: the network is open.", &w.Password, func() error { return checkPassphrase(w.Password) }},
 		{"wifi.hidden", "", "", "The network does not tell its name.", &w.Hidden, nil},
@@ -174,7 +180,7 @@ func (c *Config) Settings() []Setting {
 		{"network.media_ports", "media-ports", "N", "First of three ports for picture, sound, clock and events (TCP and UDP, N to N+2), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
 		{"network.ptp_port", "", "N", "First of the two UDP ports for the clock of AirPlay 2 groups, where the identity has them. Senders expect 319, which needs CAP_NET_BIND_SERVICE. 0: none, and with it no buffered sound; senders are told to use NTP.", &n.PTPPort, func() error { return within(n.PTPPort, 0, 65534) }},
 		{"network.interface", "interface", "IFACE", "Announce and accept on this network interface only. Empty: all.", &n.Interface, nil},
-		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
+		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere. Of an appliance: :80.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
 		{"network.discovery", "discovery", "", "Announce the receiver by multicast DNS.", &n.Discovery, nil},
 
 		{"access.pin", "pin", "off|once|always", "Ask new senders, or all every time, for a PIN that is shown on the screen.", &a.PIN, func() error { return oneOf(a.PIN, "off", "once", "always") }},
@@ -204,6 +210,9 @@ func (c *Config) Settings() []Setting {
 		{"tv.control", "tv", "auto|off|DEVICE", "Wake the television when a session begins, and take the keys of its remote, over HDMI-CEC. auto: if the display can do that. DEVICE: an adapter such as /dev/cec0.", &t.Control, func() error { return checkControl(t.Control) }},
 		{"tv.standby_after", "", "S", "How long after the last session a television that was woken for it goes back to sleep, in seconds. 0: it stays on.", &t.StandbyAfter, func() error { return within(t.StandbyAfter, 0, 86400) }},
 
+		{"panel.led", "led", "NAME", "Light that says how the receiver is: one of the kernel's, such as ACT, or a GPIO line, such as GPIO17; with ! before it where it is the wrong way round. Empty: none.", &p.LED, func() error { return checkLine(p.LED) }},
+		{"panel.button", "button", "LINE", "GPIO line of a button to ground, such as GPIO26. A short press shows the next PIN, or sends a sender away that is there; ten seconds forget everything. Empty: none.", &p.Button, func() error { return checkLine(p.Button) }},
+
 		{"mqtt.broker", "mqtt", "HOST:PORT", "Publish what is playing to this MQTT broker, without encryption. Empty: nowhere.", &m.Broker, func() error { return checkAddr(m.Broker) }},
 		{"mqtt.user", "", "NAME", "Name by which the broker knows the receiver. Empty: none.", &m.User, nil},
 		{"mqtt.password", "", "TEXT", "Password that goes with it.", &m.Password, nil},
@@ -223,18 +232,6 @@ func (c *Config) Settings() []Setting {
 		{"log.level", "log", "debug|info|warn|error", "How much is logged.", &l.Level, func() error { return oneOf(l.Level, "debug", "info", "warn", "error") }},
 		{"log.record", "record", "FILE", "Write the conversation with senders to this file, without secrets and without picture and sound, for a report about a new device.", &l.Record, nil},
 	}
-}
-
-// Secret tells whether the value is to be kept from logs, screens and prints.
-func (s *Setting) Secret() bool {
-	return strings.HasSuffix("."+s.Key, ".password") || s.Key == "fleet.code" || s.Key == "fleet.azure"
-}
-
-// Appliance changes the defaults to those of a machine that does nothing else:
-// the page is where people look for it, and Wi-Fi is looked after.
-func (c *Config) Appliance() {
-	c.WiFi.Manage = true
-	c.Network.HTTP = ":80"
 }
 
 // Check tells the first mistake in the values.
@@ -281,50 +278,6 @@ func checkName(s string) error {
 	return nil
 }
 
-// checkSSID holds a name to the 32 bytes of IEEE 802.11.
-func checkSSID(s string) error {
-	if len(s) > 32 {
-		return fmt.Errorf("longer than 32 bytes")
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return fmt.Errorf("contains a control character")
-	}
-	return nil
-}
-
-// checkPassphrase holds a passphrase to what WPA takes (IEEE 802.11 annex J.4):
-// 8 to 63 characters of ASCII, or the key itself as 64 hexadecimal digits. The
-// message must not repeat it.
-func checkPassphrase(s string) error {
-	switch {
-	case s == "":
-		return nil
-	case len(s) == 64 && strings.Trim(s, "0123456789abcdefABCDEF") == "":
-		return nil
-	case len(s) < 8 || len(s) > 63:
-		return fmt.Errorf("has %d characters; passwords of Wi-Fi have 8 to 63", len(s))
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }):
-		return fmt.Errorf("passwords of Wi-Fi have letters without accents, digits and signs only")
-	}
-	return nil
-}
-
-// checkCountry holds a country to two letters (ISO 3166-1 alpha-2).
-func checkCountry(s string) error {
-	if s != "" && (len(s) != 2 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
-		return fmt.Errorf("%q is not a country in two capital letters, such as DE or US", s)
-	}
-	return nil
-}
-
-// checkControl holds the way to the television to what there is.
-func checkControl(s string) error {
-	if s == "auto" || s == "off" || strings.HasPrefix(s, "/dev/") {
-		return nil
-	}
-	return fmt.Errorf("%q is none of auto, off and a device such as /dev/cec0", s)
-}
-
 func checkAddr(s string) error {
 	if s == "" {
 		return nil
@@ -335,17 +288,6 @@ func checkAddr(s string) error {
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("port %q is not a number up to 65535", port)
-	}
-	return nil
-}
-
-// checkFolder holds an address to those that updates are fetched from.
-func checkFolder(s string) error {
-	if s == "" || strings.HasPrefix(s, "/") {
-		return nil
-	}
-	if u, err := url.Parse(s); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
-		return fmt.Errorf("%q is neither an https:// address nor a path such as /media/usb", s)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 // lamp notes what it is told, and when.
 type lamp struct {
+	mu     sync.Mutex
 	began  time.Time
 	at     []time.Duration
 	on     []bool
@@ -21,9 +23,19 @@ type lamp struct {
 }
 
 func (l *lamp) set(on bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.at = append(l.at, time.Since(l.began))
 	l.on = append(l.on, on)
 	return l.broken
+}
+
+// when has something done while nothing happens to the lamp.
+func (l *lamp) when(f func()) {
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
 }
 
 // run plays a Light on a lamp, on simulated time.
@@ -51,13 +63,13 @@ func TestPatterns(t *testing.T) {
 	for s := range states {
 		run(t, func(t *testing.T, l *Light, p *lamp) {
 			l.Set(s, true)
-			synctest.Wait()
-			p.began, p.at, p.on = time.Now(), nil, nil
-			start := len(p.at)
+			p.when(func() { p.began, p.at, p.on = time.Now(), nil, nil })
 			time.Sleep(20 * time.Second)
 			synctest.Wait()
+			p.mu.Lock()
+			defer p.mu.Unlock()
 			want := time.Duration(0)
-			for i := range p.at[start:] {
+			for i := range p.at {
 				// The first of the pattern was before.
 				want += patterns[s][i%len(patterns[s])]
 				if p.at[i] != want || p.on[i] != ((i+1)%len(patterns[s])%2 == 0) {
@@ -159,10 +171,11 @@ func TestModel(t *testing.T) {
 		for s := range states {
 			l.Set(s, false)
 		}
-		synctest.Wait()
-		if p.on[len(p.on)-1] != true {
-			t.Error("ready is not steadily on")
-		}
+		p.when(func() {
+			if !p.on[len(p.on)-1] {
+				t.Error("ready is not steadily on")
+			}
+		})
 	})
 }
 
@@ -171,17 +184,20 @@ func TestAtOnce(t *testing.T) {
 	run(t, func(t *testing.T, l *Light, p *lamp) {
 		l.Set(Playing, true)
 		time.Sleep(time.Second)
-		n := len(p.at)
+		n := 0
+		p.when(func() { n = len(p.at) })
 		l.Set(Failed, true)
-		synctest.Wait()
-		if len(p.at) != n+1 || !p.on[n] {
-			t.Errorf("switched %d times at once", len(p.at)-n)
-		}
+		p.when(func() {
+			if len(p.at) != n+1 || !p.on[n] {
+				t.Errorf("switched %d times at once", len(p.at)-n)
+			}
+		})
 		l.Set(NoNetwork, true) // less important: nothing to be seen
-		synctest.Wait()
-		if len(p.at) != n+1 {
-			t.Error("what is not shown disturbs what is")
-		}
+		p.when(func() {
+			if len(p.at) != n+1 {
+				t.Error("what is not shown disturbs what is")
+			}
+		})
 	})
 }
 
@@ -190,10 +206,11 @@ func TestFailure(t *testing.T) {
 	run(t, func(t *testing.T, l *Light, p *lamp) {
 		l.Set(Booting, true)
 		time.Sleep(time.Second)
-		p.broken = errors.New("torn off")
+		p.when(func() { p.broken = errors.New("torn off") })
 		time.Sleep(time.Minute)
-		p.broken = nil
+		p.when(func() { p.broken = nil })
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if got := fmt.Sprint(p.told); got != "[torn off <nil>]" {
 			t.Errorf("told %s", got)
 		}

@@ -55,6 +55,9 @@ func TestFolder(t *testing.T) {
 			if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o755 {
 				t.Errorf("the program has permissions %v, %v", st.Mode(), err)
 			}
+			if err := onFolder(t, dir).Install(t.Context(), update(n)); !errors.Is(err, ErrBusy) {
+				t.Errorf("a second installation: %v", err)
+			}
 			return nil
 		}
 		if err := s.Install(t.Context(), u); err != nil {

@@ -6,7 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -61,7 +61,7 @@ type folder struct {
 // receiver can replace what the owner of the device has installed by hand.
 func OpenFolder(name string) (FS, error) {
 	if err := os.Mkdir(name, 0o755); err == nil {
-		inheritOwner(name)
+		adoptFolder(name)
 	}
 	root, err := os.OpenRoot(name)
 	if err != nil {
@@ -74,13 +74,20 @@ func OpenFolder(name string) (FS, error) {
 	return f, nil
 }
 
-// inheritOwner gives a folder that was just made the owner of its parent.
-func inheritOwner(name string) {
-	if st, err := os.Stat(path.Dir(path.Clean(name))); err == nil && os.Geteuid() == 0 {
+// adoptFolder gives a folder that was just made the owner of its parent, and
+// has its name reach the disk. Where that fails it serves all the same.
+func adoptFolder(name string) {
+	parent, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return
+	}
+	defer parent.Close()
+	if st, err := parent.Stat(); err == nil && os.Geteuid() == 0 {
 		if owner, ok := st.Sys().(*syscall.Stat_t); ok {
 			_ = os.Lchown(name, int(owner.Uid), int(owner.Gid))
 		}
 	}
+	_ = parent.Sync()
 }
 
 // own gives what was just made to the owner of the folder. Where that fails,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"syscall"
 )
 
@@ -54,7 +55,7 @@ func (b bounded) WriteAt(p []byte, at int64) (int, error) {
 }
 
 // Acceptable tells why a release would not be installed: an error that wraps
-// ErrOld, ErrBad, ErrInstalled or ErrTrying. Running is the slot that asks.
+// ErrOld, ErrBad, ErrInstalled or ErrTrying.
 func (s *Store) Acceptable(r Release, byHand bool) error {
 	if err := r.check(); err != nil {
 		return fmt.Errorf("ota: not a release: %w", err)
@@ -141,7 +142,9 @@ func (s *Store) free() (Slot, error) {
 // stage makes a slot hold a release, whole and on the disk.
 func (s *Store) stage(ctx context.Context, slot Slot, u Update) error {
 	if r, err := s.verify(slot); err == nil && r == u.Release {
-		return nil // an installation was cut short behind this
+		// An installation was cut short behind this, maybe before the names
+		// had reached the disk.
+		return s.disk.SyncDir(string(slot))
 	}
 	if err := s.disk.Mkdir(string(slot)); err != nil {
 		return err
@@ -157,10 +160,13 @@ func (s *Store) stage(ctx context.Context, slot Slot, u Update) error {
 		return err
 	}
 	if err := s.seal(partial); err != nil {
+		// What could not be flushed is not flushed by another attempt: the
+		// kernel takes it for done (fsync(2)).
+		s.discard(slot)
 		return err
 	}
 	u.step(Testing)
-	if err := u.Test(ctx, s.path+"/"+partial); err != nil {
+	if err := u.Test(ctx, filepath.Join(s.path, partial)); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -226,9 +232,16 @@ func (s *Store) discard(slot Slot) {
 	}
 }
 
-// reject remembers a release that failed its test.
+// reject counts a test that failed like a start. One may fail for a reason
+// that passes, such as another program that has all the memory.
 func (s *Store) reject(r Release, why error) {
-	if err := s.change(func(st *state) { st.setBad(r, why.Error()) }); err != nil {
+	err := s.change(func(st *state) {
+		n := st.starts(r.SHA256) + 1
+		if st.setStarts(r.SHA256, n); n >= Tries {
+			st.setBad(r, why.Error())
+		}
+	})
+	if err != nil {
 		s.log.Warn("ota: a release that does not work may be tried again", "error", err)
 	}
 }
@@ -236,9 +249,9 @@ func (s *Store) reject(r Release, why error) {
 // adopt has the next start take a slot.
 func (s *Store) adopt(slot Slot, r Release) error {
 	return s.locked(func(st *state) error {
-		var from Release
-		if current := s.Current(); current != Factory {
-			from, _ = s.describe(current)
+		var from Release // what runs, which is not in this slot
+		if st.Started == slot.other() || st.Started == "" && s.Current() == slot.other() {
+			from, _ = s.describe(slot.other())
 		}
 		st.Last = Event{Kind: Installed, From: from.Version, To: r.Version}
 		st.clearBad(r.SHA256)

@@ -72,7 +72,7 @@ type UpdaterOptions struct {
 // confirms the version that it is a part of.
 type Updater struct {
 	o     UpdaterOptions
-	began Slot // the link when this program was started
+	began target // of the link when this program was started
 
 	mu     sync.Mutex
 	status Status // as it was told last
@@ -101,7 +101,7 @@ type order struct {
 
 // NewUpdater makes an updater. It begins with Run.
 func NewUpdater(o UpdaterOptions) *Updater {
-	u := &Updater{o: o, began: o.Store.Current(), wake: make(chan struct{}, 1), done: make(chan func(), 1)}
+	u := &Updater{o: o, began: o.Store.target(), wake: make(chan struct{}, 1), done: make(chan func(), 1)}
 	u.refresh()
 	return u
 }
@@ -215,8 +215,8 @@ func (u *Updater) interrupt() {
 // act begins what is due: the restart into a version that is installed, an
 // installation, a check.
 func (u *Updater) act(ctx context.Context, work *sync.WaitGroup, now time.Time) {
-	current := u.o.Store.Current()
-	if current != u.began && current != u.o.Running && !u.restarting {
+	changed := u.o.Store.target() != u.began
+	if changed && !u.restarting {
 		u.refresh()
 		if lasted(u.idleSince, now, idleByHand) {
 			u.restarting = true
@@ -229,7 +229,7 @@ func (u *Updater) act(ctx context.Context, work *sync.WaitGroup, now time.Time) 
 	busy, o := u.cancel != nil, u.order
 	u.mu.Unlock()
 	switch {
-	case busy || u.restarting || current != u.began:
+	case busy || u.restarting || changed:
 	case o != nil && u.quiet(now, o.byHand):
 		u.begin(ctx, work, func(ctx context.Context) func() { return u.install(ctx, o) })
 	case o == nil && u.o.Mode != Off && u.o.Find != nil && !now.Before(u.nextCheck):

@@ -51,6 +51,27 @@ func TestLengths(t *testing.T) {
 	}
 }
 
+// Contacts that are worn make two presses of one; two that are meant are two.
+func TestGap(t *testing.T) {
+	for _, c := range []struct {
+		up   time.Duration
+		want Event
+	}{{gap - 1, None}, {gap, Short}} {
+		b := &Button{}
+		now := clock.Time(1)
+		b.Change(now, true)
+		now = now.Add(time.Second)
+		if e := b.Change(now, false); e != Short {
+			t.Errorf("the first is %v", e)
+		}
+		now = now.Add(c.up)
+		b.Change(now, true)
+		if e := b.Change(now.Add(time.Second), false); e != c.want {
+			t.Errorf("%v later the second is %v", c.up, e)
+		}
+	}
+}
+
 // A stuck button does nothing, and works again once it is up.
 func TestStuck(t *testing.T) {
 	b := &Button{}

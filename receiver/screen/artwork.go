@@ -150,7 +150,14 @@ func (a *Artwork) draw(img *image.RGBA, at image.Rectangle, radius int) {
 		draw.CatmullRom.Scale(a.scaled, size, m, m.Rect, draw.Src, nil)
 		a.round()
 	}
-	draw.Draw(img, at, a.scaled, image.Point{}, draw.Over)
+	// Only the rows with corners let anything through.
+	upper, lower := at, at
+	upper.Max.Y = at.Min.Y + min(radius, at.Dy())
+	lower.Min.Y = max(at.Max.Y-radius, upper.Max.Y)
+	between := image.Rect(at.Min.X, upper.Max.Y, at.Max.X, lower.Min.Y)
+	draw.Draw(img, upper, a.scaled, image.Point{}, draw.Over)
+	draw.Draw(img, between, a.scaled, between.Min.Sub(at.Min), draw.Src)
+	draw.Draw(img, lower, a.scaled, lower.Min.Sub(at.Min), draw.Over)
 }
 
 // round cuts the corners off.

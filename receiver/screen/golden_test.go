@@ -4,7 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"image"
+	"image/color"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,9 +25,33 @@ var (
 var evening = time.Date(2026, 11, 28, 21, 37, 0, 0, time.UTC)
 
 var song = State{Name: "Living Room", Address: "192.168.1.20", Sender: "Ann's iPhone", Title: "Für Elise", Artist: "Ludwig van Beethoven", Album: "Bagatelles",
-	Artwork: &Artwork{pixels: disc(900)}, Position: 83 * time.Second, Length: 177 * time.Second, Time: evening}
+	Artwork: &Artwork{pixels: sunset(900)}, Position: 83 * time.Second, Length: 177 * time.Second, Time: evening}
 
 var idle = State{Name: "Living Room", Version: "1.3.2", Slot: "a", Address: "192.168.1.20", Page: "http://192.168.1.20:7080/", Time: evening}
+
+// sunset is a cover as it might be one.
+func sunset(edge int) *image.RGBA {
+	m := image.NewRGBA(image.Rect(0, 0, edge, edge))
+	mix := func(a, b color.RGBA, part float64) color.RGBA {
+		part = min(max(part, 0), 1)
+		channel := func(a, b uint8) uint8 { return uint8(float64(a) + part*(float64(b)-float64(a))) }
+		return color.RGBA{channel(a.R, b.R), channel(a.G, b.G), channel(a.B, b.B), 255}
+	}
+	for y := range edge {
+		for x := range edge {
+			u, v := float64(x)/float64(edge), float64(y)/float64(edge)
+			c := mix(color.RGBA{52, 30, 104, 255}, color.RGBA{255, 132, 96, 255}, v*1.5)
+			c = mix(color.RGBA{255, 222, 160, 255}, c, (math.Hypot(u-0.5, v-0.5)-0.18)*float64(edge)+0.5)
+			for i, hill := range []color.RGBA{{150, 58, 110, 255}, {88, 36, 92, 255}, {38, 20, 58, 255}} {
+				k := float64(i)
+				top := 0.56 + 0.13*k + 0.05*math.Sin(u*(5+2*k)+2*k) + 0.02*math.Sin(u*13+k)
+				c = mix(c, hill, (v-top)*float64(edge)+0.5)
+			}
+			m.SetRGBA(x, y, c)
+		}
+	}
+	return m
+}
 
 // with is a state with a change.
 func with(s State, change func(*State)) State {
@@ -124,29 +150,48 @@ func TestGolden(t *testing.T) {
 				continue
 			}
 			whole := drawn(b, states[name])
-			file := filepath.Join("testdata", fmt.Sprintf("%s-%s.png", name, size))
-			got := small(whole)
+			file := fmt.Sprintf("%s-%s.png", name, size)
 			if *save != "" {
-				writePNG(t, filepath.Join(*save, filepath.Base(file)), whole, png.BestSpeed)
+				writePNG(t, filepath.Join(*save, file), whole, png.BestSpeed)
 			}
-			if *update {
-				writePNG(t, file, got, png.BestCompression)
-				continue
-			}
-			f, err := os.Open(file)
-			if err != nil {
-				t.Error(err)
-				continue
-			}
-			want, err := png.Decode(f)
-			f.Close()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := differing(got, want); n > 0 {
-				t.Errorf("%s: %d pixels differ; -save DIR shows it, -update accepts it", file, n)
-			}
+			golden(t, filepath.Join("testdata", file), small(whole))
 		}
+	}
+}
+
+// The picture in the documents is up to date.
+func TestDocumentsPicture(t *testing.T) {
+	const gap = 12
+	var sheet *image.RGBA
+	for i, name := range []string{"idle", "song", "setup", "went-back"} {
+		m := small(drawn(sizes["1080p"], states[name]))
+		if sheet == nil {
+			sheet = image.NewRGBA(image.Rect(0, 0, 2*m.Rect.Dx()+gap, 2*m.Rect.Dy()+gap))
+		}
+		draw.Draw(sheet, m.Rect.Add(image.Pt(i%2*(m.Rect.Dx()+gap), i/2*(m.Rect.Dy()+gap))), m, image.Point{}, draw.Src)
+	}
+	golden(t, "../../docs/images/tv.png", sheet)
+}
+
+// golden compares a picture with a file, or makes that.
+func golden(t *testing.T, file string, got *image.RGBA) {
+	t.Helper()
+	if *update {
+		writePNG(t, file, got, png.BestCompression)
+		return
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer f.Close()
+	want, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := differing(got, want); n > 0 {
+		t.Errorf("%s: %d pixels differ; -save DIR shows it, -update accepts it", file, n)
 	}
 }
 

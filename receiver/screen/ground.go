@@ -26,42 +26,57 @@ var bayer = func() (m [8][8]int32) {
 // fades is how many steps the glow has from its middle to where it ends.
 const fades = 1024
 
-// glowTable holds the colours of the steps, with eight bits behind the point.
+// glowTable holds the colours of the steps, with eight bits behind the point,
+// and how many steps away each column is.
 type glowTable struct {
-	color color.RGBA // of the middle
-	steps [fades + 1][3]int32
+	color   color.RGBA // of the middle
+	steps   [fades + 1][3]int32
+	bounds  image.Rectangle
+	columns []int32
 }
 
-func (g *glowTable) fill(c color.RGBA) {
-	g.color = c
-	for i := range g.steps {
-		left := 1 - float64(i)/fades
-		left = left * left * (3 - 2*left) // no edge where it ends
-		for k, to := range [3][2]uint8{{ground.R, c.R}, {ground.G, c.G}, {ground.B, c.B}} {
-			g.steps[i][k] = int32(256 * (float64(to[0]) + left*(float64(to[1])-float64(to[0]))))
+// prepare makes the table for a colour and a screen with the given bounds.
+func (g *glowTable) prepare(c color.RGBA, bounds image.Rectangle) {
+	if g.color != c {
+		g.color = c
+		for i := range g.steps {
+			left := 1 - float64(i)/fades
+			left = left * left * (3 - 2*left) // no edge where it ends
+			for k, to := range [3][2]uint8{{ground.R, c.R}, {ground.G, c.G}, {ground.B, c.B}} {
+				g.steps[i][k] = int32(256 * (float64(to[0]) + left*(float64(to[1])-float64(to[0]))))
+			}
+		}
+	}
+	if g.bounds != bounds {
+		g.bounds, g.columns = bounds, make([]int32, bounds.Dx())
+		for i := range g.columns {
+			// The glow is as wide as the screen and a half.
+			g.columns[i] = away(i-bounds.Dx()/2, float64(bounds.Dx())*0.75)
 		}
 	}
 }
 
-// draw draws the ground of a screen with the given bounds into img, which is a
-// part of it.
-func (g *glowTable) draw(img *image.RGBA, bounds image.Rectangle) {
-	r := img.Rect.Intersect(bounds)
-	if r.Empty() {
-		return
-	}
-	// The ellipse in which it fades: wide as the screen, and centred above it.
-	cx, cy := bounds.Min.X+bounds.Dx()/2, bounds.Min.Y-bounds.Dy()/5
-	rx, ry := float64(bounds.Dx())*0.75, float64(bounds.Dy())*0.95
-	kx, ky := fades/(rx*rx), fades/(ry*ry)
+// away is how many steps it is from the middle, in one direction; those of two
+// directions add up.
+func away(d int, reach float64) int32 {
+	part := float64(d) / reach
+	return int32(fades * min(part*part, 1))
+}
+
+// draw draws the ground into img, which is a part of the screen.
+func (g *glowTable) draw(img *image.RGBA) {
+	r := img.Rect.Intersect(g.bounds)
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		row := img.Pix[img.PixOffset(r.Min.X, y):][:r.Dx()*4]
-		down := float64((y-cy)*(y-cy)) * ky
+		// Its middle is above the screen.
+		down := away(y-g.bounds.Min.Y+g.bounds.Dy()/5, float64(g.bounds.Dy())*0.95)
 		thresholds := &bayer[y&7]
-		for x := r.Min.X; x < r.Max.X; x++ {
-			step := &g.steps[min(int(down+float64((x-cx)*(x-cx))*kx), fades)]
-			t := thresholds[x&7] * 4
-			px := row[(x-r.Min.X)*4:][:4:4]
+		columns := g.columns[r.Min.X-g.bounds.Min.X:]
+		for i := 0; i+3 < len(row); i += 4 {
+			x := i / 4
+			step := &g.steps[min(down+columns[x], fades)]
+			t := thresholds[(x+r.Min.X)&7] * 4
+			px := row[i:][:4:4]
 			px[0], px[1], px[2], px[3] = uint8((step[0]+t)>>8), uint8((step[1]+t)>>8), uint8((step[2]+t)>>8), 255
 		}
 	}

@@ -106,10 +106,8 @@ func (s *Screen) paint(sc scene, area image.Rectangle) {
 func (s *Screen) element(img *image.RGBA, e *element) {
 	switch e.kind {
 	case groundElement:
-		if s.glow.color != e.color {
-			s.glow.fill(e.color)
-		}
-		s.glow.draw(img, e.area)
+		s.glow.prepare(e.color, e.area)
+		s.glow.draw(img)
 	case textElement:
 		s.fonts.draw(img, e)
 	case boxElement:
@@ -128,8 +126,12 @@ func drawBox(img *image.RGBA, area image.Rectangle, radius int, c color.RGBA) {
 	r := img.Rect.Intersect(area)
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		row := img.Pix[img.PixOffset(r.Min.X, y):][:r.Dx()*4]
+		corners := y < area.Min.Y+radius || y >= area.Max.Y-radius
 		for x := r.Min.X; x < r.Max.X; x++ {
-			a := covered(area, radius, x, y)
+			a := uint32(255)
+			if corners {
+				a = covered(area, radius, x, y)
+			}
 			left := 255 - uint32(c.A)*a/255
 			px := row[(x-r.Min.X)*4:][:4:4]
 			px[0] = uint8((uint32(px[0])*left + uint32(c.R)*a + 127) / 255)

@@ -95,13 +95,13 @@ func TestReadsFromTheSofa(t *testing.T) {
 				// The size of a font is in quarters of a pixel.
 				height := capRatio * (float64(e.font.size) + 0.5) / 4 / unit(b)
 				found[e.text] = max(found[e.text], height)
-				if height < capNote {
+				if height < 1.0/42 {
 					t.Errorf("%s, %s: %q is %.1f %% of the height", name, size, e.text, 100*height)
 				}
 			}
 		}
 		for _, text := range matters {
-			if found[text] < capMain {
+			if found[text] < 1.0/25 {
 				t.Errorf("%s: %q is %.1f %% of the height", size, text, 100*found[text])
 			}
 		}
@@ -192,6 +192,34 @@ func TestDrawingWhatChanged(t *testing.T) {
 				}
 			}
 			copy(before.Pix, m.Pix)
+		}
+	}
+}
+
+// Areas that were merged cover what was added, do not overlap, and are few.
+func TestMerge(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 300 {
+		var list, all []image.Rectangle
+		for range rng.IntN(40) {
+			x, y := rng.IntN(100), rng.IntN(100)
+			r := image.Rect(x, y, x+rng.IntN(30), y+rng.IntN(30))
+			all, list = append(all, r), Merge(list, r)
+		}
+		if len(list) > maxAreas {
+			t.Fatalf("%d areas", len(list))
+		}
+		for i, r := range list {
+			for _, o := range list[i+1:] {
+				if r.Overlaps(o) {
+					t.Fatalf("%v and %v", r, o)
+				}
+			}
+		}
+		for _, r := range all {
+			if !r.Empty() && !slices.ContainsFunc(list, func(in image.Rectangle) bool { return r.In(in) }) {
+				t.Fatalf("%v is not in %v", r, list)
+			}
 		}
 	}
 }
@@ -309,11 +337,11 @@ func TestPriorities(t *testing.T) {
 	}
 }
 
-// A tick that changes nothing allocates nothing but the words of the clock; the
-// bar's costs little.
+// A tick that changes nothing allocates nothing but the words of clock and
+// version; the bar's costs little.
 func TestTicksAllocateLittle(t *testing.T) {
 	b := sizes["1080p"]
-	for name, most := range map[string]float64{"idle": 4, "song": 12} {
+	for name, most := range map[string]float64{"idle": 8, "song": 14} {
 		s, st := New(nil), states[name]
 		s.Draw(b, &st)
 		if n := testing.AllocsPerRun(20, func() { st.Position += 5 * time.Second; s.Draw(b, &st) }); n > most {

@@ -43,8 +43,10 @@ const capRatio = 1480.0 / 2048
 // typeface is a font at a size, with those that stand in for letters that it
 // does not have.
 type typeface struct {
+	size  float64
 	faces []font.Face
 	fonts []*opentype.Font
+	whole bool // those that stand in are among them
 }
 
 // fonts keeps what texts are drawn with.
@@ -53,8 +55,6 @@ type fonts struct {
 	faces    map[fontKey]*typeface
 	fitted   map[fitKey]fitting
 	buffer   sfnt.Buffer
-	ink      image.Uniform
-	clip     image.RGBA
 }
 
 // maxKept bounds what is kept; a screen has some ten sizes and twenty texts.
@@ -72,32 +72,48 @@ func (f *fonts) at(k fontKey) *typeface {
 	if f.faces == nil || len(f.faces) >= maxKept {
 		f.faces = map[fontKey]*typeface{}
 	}
-	t := &typeface{fonts: []*opentype.Font{own[0]}}
+	t := &typeface{size: float64(k.size) / 4}
+	of := own[0]
 	if k.bold {
-		t.fonts[0] = own[1]
+		of = own[1]
 	}
-	if f.fallback != nil {
-		t.fonts = append(t.fonts, f.fallback()...)
-	}
-	for _, of := range t.fonts {
-		face, err := opentype.NewFace(of, &opentype.FaceOptions{Size: float64(k.size) / 4, DPI: 72, Hinting: font.HintingNone})
-		if err != nil {
-			return nil
-		}
-		t.faces = append(t.faces, face)
+	if !t.add(of) {
+		return nil
 	}
 	f.faces[k] = t
 	return t
 }
 
-// has returns which of the fonts has a letter; false if none has.
+// add adds a font that stands in for those before it.
+func (t *typeface) add(of *opentype.Font) bool {
+	face, err := opentype.NewFace(of, &opentype.FaceOptions{Size: t.size, DPI: 72, Hinting: font.HintingNone})
+	if err != nil {
+		return false
+	}
+	t.faces, t.fonts = append(t.faces, face), append(t.fonts, of)
+	return true
+}
+
+// has returns which of the fonts has a letter; false if none has. Those that
+// stand in are opened when the first letter is missing.
 func (f *fonts) has(t *typeface, r rune) (int, bool) {
-	for i, of := range t.fonts {
-		if g, err := of.GlyphIndex(&f.buffer, r); err == nil && g != 0 {
+	for i := 0; ; i++ {
+		if i == len(t.fonts) {
+			if t.whole || f.fallback == nil {
+				return 0, false
+			}
+			t.whole = true
+			for _, of := range f.fallback() {
+				t.add(of)
+			}
+			if i == len(t.fonts) {
+				return 0, false
+			}
+		}
+		if g, err := t.fonts[i].GlyphIndex(&f.buffer, r); err == nil && g != 0 {
 			return i, true
 		}
 	}
-	return 0, false
 }
 
 // walk calls do for each letter of a text with the face that has it and the
@@ -127,14 +143,11 @@ func (f *fonts) draw(img *image.RGBA, e *element) {
 	if t == nil {
 		return
 	}
-	f.ink.C = e.color
-	d := font.Drawer{Dst: img, Src: &f.ink}
 	f.walk(t, e.text, func(face font.Face, r rune, at fixed.Int26_6) {
 		if x := (e.dot.X + at).Floor(); x > img.Rect.Max.X+e.font.size || x < img.Rect.Min.X-e.font.size {
 			return // far from what is to be drawn; letters are no wider than four times their height
 		}
-		d.Face, d.Dot = face, fixed.Point26_6{X: e.dot.X + at, Y: e.dot.Y}
-		if dr, mask, mp, _, ok := face.Glyph(d.Dot, r); ok {
+		if dr, mask, mp, _, ok := face.Glyph(fixed.Point26_6{X: e.dot.X + at, Y: e.dot.Y}, r); ok {
 			drawMask(img, dr, e.color, mask, mp)
 		}
 	})

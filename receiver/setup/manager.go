@@ -34,8 +34,8 @@ const (
 	startPatience = 20 * time.Second
 	// lossPatience is for a router that starts anew.
 	lossPatience = 3 * time.Minute
-	joinLimit    = 45 * time.Second
-	openLimit    = 30 * time.Second
+	joinLimit    = time.Minute
+	openLimit    = 45 * time.Second
 	scanLimit    = 10 * time.Second
 	// retryEvery is how long the access point is open before a known network is
 	// tried again, if nobody has been at the page for visitLasts.
@@ -223,7 +223,7 @@ func (m *Manager) stayOnline(ctx context.Context) {
 			m.join(ctx, c)
 			return
 		}
-		if m.state(ctx).Online {
+		if m.state(ctx).Online || ctx.Err() != nil {
 			continue
 		}
 		m.set(func(s *Status) { s.Phase = Starting })

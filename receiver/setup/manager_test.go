@@ -292,7 +292,7 @@ func TestNoRadio(t *testing.T) {
 // TestRandomHouses lets things happen in houses at random, and holds the
 // manager to what people may expect, minute by minute.
 func TestRandomHouses(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		h := newHouse(t)
 		r := rand.New(rand.NewPCG(seed, 5))
 		creds := []Credentials{{}, home, {SSID: "Home", Password: "wrong password"}, {SSID: "Cafe"}}[r.IntN(4)]

@@ -187,6 +187,7 @@ func TestNoStandby(t *testing.T) {
 		answer, during, after, asked string
 	}{
 		"on before":                         {answer: saysOn},
+		"on before, asleep later":           {answer: saysOn, during: saysAsleep},
 		"does not tell":                     {},
 		"another source":                    {answer: saysAsleep, during: "8>15 82 20 00"},
 		"its own programme":                 {answer: saysAsleep, during: "0>15 82 00 00"},
@@ -207,6 +208,10 @@ func TestNoStandby(t *testing.T) {
 			}
 			g.Begin(g.clock)
 			hear(c.answer)
+			g.wait(answerTime)
+			if c.during == saysAsleep {
+				hear(c.during)
+			}
 			g.wait(20 * time.Second)
 			hear(c.during)
 			g.wait(time.Second)

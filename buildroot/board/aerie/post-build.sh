@@ -6,9 +6,6 @@ target=$1
 # NetworkManager keeps the addresses of name servers where it can write.
 ln -sfn ../run/NetworkManager/resolv.conf "$target/etc/resolv.conf"
 
-# Nobody logs in: there is no console to ask for a name.
-rm -rf "$target/etc/systemd/system/getty.target.wants"
-
 # Two responders of multicast DNS answer for each other, and a name gets a "-2".
 for other in usr/sbin/avahi-daemon usr/lib/systemd/systemd-resolved usr/sbin/mdnsd; do
 	if [ -e "$target/$other" ]; then

@@ -18,6 +18,7 @@ import (
 // nothing is taken from it.
 func TestLabTelevision(t *testing.T) {
 	bench.Need(t)
+	t.Parallel()
 	tv := bench.Television(t)
 	g := startRig(t, "cec", true, func(c *config.Config) {
 		c.TV.Control, c.TV.StandbyAfter = tv.Player, 1
@@ -96,7 +97,10 @@ func TestLabTelevision(t *testing.T) {
 		}
 	}
 
-	// Somebody switches it off.
+	// Somebody switches it off: it is silent, too.
+	ear := g.record()
+	plays := func() bool { return g.plays(ear) }
+	g.until("the music", plays)
 	tv.Send(15, 0x36)
 	g.until("the sender is told to pause", func() bool {
 		for len(told) > 0 {
@@ -107,16 +111,21 @@ func TestLabTelevision(t *testing.T) {
 		return false
 	})
 	g.until("the picture is off", func() bool { return g.log.count(`"picture on the cable"=false`) == 1 })
+	g.until("silence", func() bool { return !plays() })
 	hangUp()
 	<-ended
 
-	// A picture wakes it again.
+	// A picture wakes it again, and is heard.
 	tv.Sleep()
 	tv.Forget()
-	stop := g.mirror(phone.Options{Picture: newSource(t, 320, 240, 20)})
+	if tone, err = phone.NewTone(audio.PCM); err != nil {
+		t.Fatal(err)
+	}
+	stop := g.mirror(phone.Options{Picture: newSource(t, 320, 240, 20), Sound: tone})
 	tv.Await(askPower, wake, take, take, askPower, take)
 	before := g.shown()
 	g.until("the picture", func() bool { return g.shown() > before+5 })
+	g.until("the sound", plays)
 	tv.Forget()
 	stop()
 	tv.Await(askScreen, sleep)

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 
@@ -48,6 +49,7 @@ const (
 	canBeAP     = 0x40 // NM_WIFI_DEVICE_CAP_AP
 	activated   = 2    // NM_ACTIVE_CONNECTION_STATE_ACTIVATED
 	deactivated = 4    // NM_ACTIVE_CONNECTION_STATE_DEACTIVATED
+	ready       = 30   // NM_DEVICE_STATE_DISCONNECTED; below it, the device cannot be used
 	failed      = 120  // NM_DEVICE_STATE_FAILED
 )
 
@@ -213,9 +215,36 @@ func (m *Manager) State(ctx context.Context) (st setup.State, err error) {
 	return st, nil
 }
 
-// radio returns the Wi-Fi device; one that can be an access point, if there are
-// several.
+// radioLimit is how long a radio may take to be of use: its firmware is loaded
+// and the supplicant started.
+const radioLimit = 30 * time.Second
+
+// radio returns the Wi-Fi device when it can be used; one that can be an access
+// point, if there are several.
 func (m *Manager) radio(ctx context.Context) (dbus.ObjectPath, error) {
+	device, err := m.findRadio(ctx)
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	for end := time.Now().Add(radioLimit); err == nil; {
+		p, err := m.properties(ctx, device, ifDevice)
+		switch {
+		case err != nil:
+			return "", err
+		case get[uint32](p, "State") >= ready:
+			return device, nil
+		case time.Now().After(end):
+			return "", setup.ErrNoRadio
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-t.C:
+		}
+	}
+	return "", err
+}
+
+func (m *Manager) findRadio(ctx context.Context) (dbus.ObjectPath, error) {
 	p, err := m.properties(ctx, root, service)
 	if err != nil {
 		return "", err
