@@ -139,3 +139,47 @@ func TestEnrolledBySettings(t *testing.T) {
 		before = i
 	}
 }
+
+// A certificate is renewed before it ends, and the device stays with its
+// partner.
+func TestRenewed(t *testing.T) {
+	t.Parallel() // it mostly waits
+	ca := newMember(t, "fleet", nil)
+	broker := newMosquitto(t, ca, service)
+	g := &register{t: t, ca: ca, broker: broker.address}
+	s := newService(t, service, broker.address, newMember(t, service, ca).tls(ca))
+	server := g.serve(t)
+	dir := enrolled(t, ca, server, broker.address)
+	store := enrol.Store{Dir: dir}
+	first, err := store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Half of the life of these certificates is over; of this one three quarters.
+	ending := *first.Certificate
+	ending.NotBefore = time.Now().Add(-3 * time.Hour)
+	der, err := x509.CreateCertificate(crand.Reader, &ending, ca.cert, &first.Key.PublicKey, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Certificate, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Save(first); err != nil || time.Now().Before(first.RenewAt()) {
+		t.Fatalf("renewed at %v, %v", first.RenewAt(), err)
+	}
+	tv := &receiver{}
+	a, _ := startWith(t, Options{Server: server, State: dir, Device: tv.device()}, func(a *Agent) { a.renewEvery = 5 * time.Second })
+	s.eventually(t, "paired", func() bool { return s.pairing.Mine(testDevice) })
+	run := s.report.Pairing.RunID
+	s.eventually(t, "renewed", func() bool { i, err := store.Load(); return err == nil && !i.Certificate.Equal(first.Certificate) })
+	s.eventually(t, "connected anew", func() bool {
+		n := len(s.presence)
+		return n >= 3 && s.presence[n-1] == "online" && a.Status().Phase == Paired
+	})
+	s.call("identify", "1", "")
+	s.eventually(t, "the call is answered", func() bool { return s.results["1"] == "200 " })
+	if s.report.Pairing.RunID != run {
+		t.Error("paired anew without need")
+	}
+}

@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"aerie/receiver/clock"
 	"aerie/receiver/fleet/content"
@@ -109,6 +110,8 @@ type Agent struct {
 	poke   chan struct{} // report soon
 	afresh chan struct{} // enrol again
 
+	renewEvery time.Duration // shorter in tests
+
 	mu     sync.Mutex
 	status Status
 }
@@ -118,7 +121,7 @@ func New(o Options) *Agent {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
-	return &Agent{o: o, poke: make(chan struct{}, 1), afresh: make(chan struct{}, 1), status: Status{Phase: Connecting}}
+	return &Agent{o: o, poke: make(chan struct{}, 1), afresh: make(chan struct{}, 1), renewEvery: renewEvery, status: Status{Phase: Connecting}}
 }
 
 // Status tells how the agent fares.

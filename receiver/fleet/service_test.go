@@ -226,6 +226,10 @@ type register struct {
 
 func (g *register) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	if r.URL.Path == enrol.PathRenew {
+		g.renew(w, r, body)
+		return
+	}
 	request, csr, err := enrol.ParseRequest(body)
 	if err != nil {
 		g.t.Error(err)
@@ -253,9 +257,29 @@ func (g *register) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(202)
 }
 
+// renew gives a member another certificate.
+func (g *register) renew(w http.ResponseWriter, r *http.Request, body []byte) {
+	var renewal enrol.Renewal
+	if err := json.Unmarshal(body, &renewal); err != nil || len(r.TLS.PeerCertificates) == 0 {
+		w.WriteHeader(403)
+		return
+	}
+	name := r.TLS.PeerCertificates[0].Subject.CommonName
+	csr, err := enrol.ParseCSR(renewal.CSR, name)
+	if err != nil {
+		g.t.Error(err)
+		w.WriteHeader(400)
+		return
+	}
+	key := ecdsa.PrivateKey{PublicKey: *csr.PublicKey.(*ecdsa.PublicKey)}
+	_ = json.NewEncoder(w).Encode(enrol.Reply{Certificate: signed(g.t, name, g.ca, &key).Raw, CA: g.ca.cert.Raw, Broker: "mqtts://" + g.broker})
+}
+
 // serve serves enrolment, and returns its address.
 func (g *register) serve(t *testing.T) string {
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", newMember(t, "register", g.ca).tls(g.ca))
+	config := newMember(t, "register", g.ca).tls(g.ca)
+	config.ClientCAs, config.ClientAuth = config.RootCAs, tls.VerifyClientCertIfGiven
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,11 +322,20 @@ func (r *receiver) all() []string {
 // start runs an agent until the end of the test or until end is called.
 func start(t *testing.T, o Options) (a *Agent, end func()) {
 	t.Helper()
+	return startWith(t, o, nil)
+}
+
+// startWith is start with a change to the agent.
+func startWith(t *testing.T, o Options, change func(*Agent)) (a *Agent, end func()) {
+	t.Helper()
 	o.ID, o.Pool, o.Root, o.Now, o.Name = testDevice, "pool", "thief", clock.Now, "TV"
 	if o.Log == nil {
 		o.Log = quiet
 	}
 	a = New(o)
+	if change != nil {
+		change(a)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { a.Run(ctx); close(done) }()
