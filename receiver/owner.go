@@ -20,8 +20,6 @@ type Appliance struct {
 	Settings *config.Store
 	// Mistake is what was wrong with them at the start; nil for nothing.
 	Mistake *config.FileError
-	// Restart has the receiver start anew, with changed settings.
-	Restart func()
 }
 
 // owner joins what an owner does: the settings page, the network, and what the
@@ -130,8 +128,7 @@ func (o *owner) apply(ctx context.Context, changes []config.Change) {
 			return
 		}
 	}
-	o.r.log.Info("starting anew with changed settings")
-	o.Restart()
+	o.r.Restart("settings have changed")
 }
 
 // pause returns false if ctx ends before the time is over.

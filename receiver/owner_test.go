@@ -109,7 +109,8 @@ func TestSavedSettingsComeIntoForce(t *testing.T) {
 				r := &Receiver{cfg: config.Default(), log: slog.New(slog.DiscardHandler)}
 				r.identity.deviceID = "02:00:00:00:BE:EF"
 				restarted := false
-				o := r.openOwner(&Appliance{Settings: &config.Store{File: filepath.Join(dir, "aerie.toml"), Dir: dir}, Restart: func() { restarted = true }})
+				r.leave = func() { restarted = true }
+				o := r.openOwner(&Appliance{Settings: &config.Store{File: filepath.Join(dir, "aerie.toml"), Dir: dir}})
 				w := &wires{online: c.online}
 				o.network = setup.New(w, setup.Credentials{}, setup.NewAccessPoint("x"), func() {}, r.log)
 				go o.network.Run(ctx)

@@ -55,9 +55,12 @@ type process struct {
 	t     testing.TB
 	state string
 	args  []string
-	cmd   *exec.Cmd
-	log   *text
-	api   *client
+	// through is a program that runs it, as on another host.
+	through []string
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	log     *text
+	api     *client
 }
 
 type text struct {
@@ -105,14 +108,28 @@ func startProcess(t testing.TB, state string, args ...string) *process {
 
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = program(p.args...)
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
+	cmd := program(p.args...)
+	if len(p.through) > 0 {
+		path, err := exec.LookPath(p.through[0])
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		cmd.Args = append(append(p.through[:len(p.through):len(p.through)], os.Args[0]), p.args...)
+		cmd.Path = path
 	}
+	cmd.Stdout, cmd.Stderr = p.log, p.log
+	if err := cmd.Start(); err != nil {
+		p.t.Errorf("start: %v", err)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cmd = cmd
 }
 
 func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.cmd.Process.Kill() // it may have ended
 	p.cmd.Wait()
 }

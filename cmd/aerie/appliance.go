@@ -40,12 +40,12 @@ func (e *extra) openStore(flags *config.Config) error {
 // if it does not start with the owner's, and with the defaults if not with those
 // either: a mistake must not leave a box without a terminal. It returns the
 // settings in force.
-func startWhatever(c *config.Config, e *extra, args []string, restart func()) (*receiver.Receiver, *config.Config, error) {
+func startWhatever(c *config.Config, e *extra, args []string) (*receiver.Receiver, *config.Config, error) {
 	if e.store == nil {
 		r, err := start(c, e.measure, nil)
 		return r, c, err
 	}
-	a := &receiver.Appliance{Settings: e.store, Mistake: e.mistake, Restart: restart}
+	a := &receiver.Appliance{Settings: e.store, Mistake: e.mistake}
 	r, err := start(c, e.measure, a)
 	if err == nil {
 		if err := e.store.Keep(); err != nil {
@@ -79,7 +79,7 @@ func applySettings(args []string, out io.Writer) error {
 	if err := e.openStore(flags); err != nil {
 		return err
 	}
-	return applyWith(e.store, out, func(name string, args ...string) error {
+	return applyWith(e.store, "/sys/class/ieee80211", out, func(name string, args ...string) error {
 		text, err := exec.Command(name, args...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s: %w: %s", name, err, text)
@@ -88,8 +88,9 @@ func applySettings(args []string, out io.Writer) error {
 	})
 }
 
-// applyWith applies them by the programs that run runs.
-func applyWith(s *config.Store, out io.Writer, run func(name string, args ...string) error) error {
+// applyWith applies them by the programs that run runs. Radios is a folder that
+// is there if any radio is: without one the kernel has nobody to tell.
+func applyWith(s *config.Store, radios string, out io.Writer, run func(name string, args ...string) error) error {
 	folder := filepath.Dir(s.File)
 	taken, err := s.TakeOver(func() (func() error, error) {
 		return func() error { return run("mount", "-o", "remount,ro", folder) }, run("mount", "-o", "remount,rw", folder)
@@ -99,7 +100,7 @@ func applyWith(s *config.Store, out io.Writer, run func(name string, args ...str
 	}
 	// The kernel keeps to the rules of a country only when it is told which.
 	if country := s.Read().WiFi.Country; country != "" {
-		if _, missing := os.Stat("/sys/class/ieee80211"); missing == nil {
+		if _, missing := os.Stat(radios); missing == nil {
 			err = errors.Join(err, run("iw", "reg", "set", country))
 		}
 	}

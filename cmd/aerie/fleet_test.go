@@ -7,6 +7,7 @@ import (
 	"aerie/receiver/ota"
 )
 
+// What the fleet is told of the program.
 func TestProgramHealth(t *testing.T) {
 	h := programHealth(ota.Status{Version: "1.2", Counter: 12, Slot: "b", WentBack: "1.3 crashed", Problem: "the disk is full"})
 	if h.Version != "1.2" || h.Counter != 12 || h.Slot != "b" || h.State != content.StateTrial || h.Rollback != "1.3 crashed" || h.LastError != "the disk is full" || h.Boot != bootID() || h.Boot == "" {

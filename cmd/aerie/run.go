@@ -21,16 +21,18 @@ import (
 func run(args []string, out io.Writer) error {
 	c, e, err := parse("run", args)
 	if err != nil {
+		notStarted(err)
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, restart := context.WithCancel(ctx)
-	defer restart()
-	r, c, err := startWhatever(c, e, args, restart)
+	r, c, err := startWhatever(c, e, args)
 	if err != nil {
+		notStarted(err)
 		return err
 	}
+	ctx, restart := context.WithCancel(ctx)
+	defer restart()
 	updates, endUpdates := runUpdates(ctx, c, r, restart)
 	endFleet := runFleet(ctx, r, updates, restart)
 	banner(out, r)

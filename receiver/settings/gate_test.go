@@ -150,6 +150,29 @@ func TestGuessing(t *testing.T) {
 	})
 }
 
+// Somebody who asks for PINs without end has few of them shown.
+func TestNuisance(t *testing.T) {
+	onGate(t, func(t *testing.T, g *gate, tv *tv) {
+		end, shown := time.Now().Add(24*time.Hour), 0
+		for ; time.Now().Before(end); time.Sleep(time.Minute) {
+			g.ask()
+			if tv.pin != "" {
+				shown++
+			}
+		}
+		if shown > 24*60/4 {
+			t.Errorf("the TV shows a PIN for %d minutes of a day", shown)
+		}
+		time.Sleep(lastWait)
+		if g.ask() != 0 {
+			t.Fatal("the owner is locked out")
+		}
+		if _, _, err := g.enter(tv.pin); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestSessionsAreBounded(t *testing.T) {
 	onGate(t, func(t *testing.T, g *gate, tv *tv) {
 		var ids []string

@@ -99,6 +99,11 @@ func TestFailures(t *testing.T) {
 	if err := m.Join(short(t), home); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("no end: %v", err)
 	}
+	m.radioLimit = 0
+	b.set(device, ifDevice, table("State", uint32(20)))
+	if err := m.Join(t.Context(), home); !errors.Is(err, setup.ErrNoRadio) {
+		t.Errorf("a radio that is of no use: %v", err)
+	}
 	b.set(device, ifDevice, table("DeviceType", uint32(1)))
 	if err := m.Join(t.Context(), home); !errors.Is(err, setup.ErrNoRadio) {
 		t.Errorf("no radio: %v", err)
@@ -169,6 +174,21 @@ func TestScan(t *testing.T) {
 	}
 	if list, err := m.Scan(t.Context()); err != nil || len(list) != maxFound {
 		t.Errorf("%d, %v", len(list), err)
+	}
+}
+
+// At the start of a machine the radio comes later than the receiver.
+func TestRadioComesLate(t *testing.T) {
+	b, m := startBus(t)
+	b.set(device, ifDevice, table("State", uint32(20), "Managed", false))
+	done := make(chan error, 1)
+	go func() { done <- m.Join(t.Context(), home) }()
+	time.Sleep(2 * lookEvery)
+	b.set(device, ifDevice, table("Managed", true))
+	time.Sleep(2 * lookEvery)
+	b.set(device, ifDevice, table("State", uint32(ready)))
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 
