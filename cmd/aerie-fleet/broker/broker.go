@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -184,6 +185,18 @@ func (b *Broker) Document(topic string) ([]byte, bool) {
 	return pk.Payload, ok
 }
 
+// converse reads from a client until it ends. A fault that a client's packets
+// find ends that client and nothing else.
+func (b *Broker) converse(c *conn) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.o.Log.Error("broker: fault", "client", c.name, "from", c.from(), "fault", p, "stack", string(debug.Stack()))
+			err = errNo
+		}
+	}()
+	return b.server.EstablishConnection("fleet", c)
+}
+
 // takeOver ends another connection of the same name and waits until nothing of
 // it goes on: what it sent last must not arrive after what comes now.
 func (b *Broker) takeOver(c *conn) {
@@ -224,7 +237,7 @@ func (b *Broker) serve(c *conn) {
 	b.mu.Unlock()
 	// A connection that does not say who it is soon is none.
 	_ = c.SetDeadline(time.Now().Add(patience)) // the same error comes when reading
-	err := b.server.EstablishConnection("fleet", c)
+	err := b.converse(c)
 	c.Close()
 	b.mu.Lock()
 	delete(b.conns, c)

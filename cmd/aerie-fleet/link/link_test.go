@@ -65,7 +65,7 @@ func (e *ear) Connected(s Sender) {
 	e.connected++
 }
 
-func (e *ear) Message(topic string, payload []byte) {
+func (e *ear) Message(topic string, payload []byte, _ bool) {
 	e.mu.Lock()
 	e.got[topic] = string(payload)
 	hold := e.hold
