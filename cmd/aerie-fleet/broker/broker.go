@@ -13,7 +13,8 @@
 //
 // There are no sessions: a client that comes back subscribes again and is given
 // the documents as they are now. So nothing waits here for those that are away.
-// What documents mean is not known here.
+// What documents mean is not known here, but that the versions of one which several
+// services write have to grow.
 //
 // Proof: broker_test.go (connections, rules, floods, slow readers, revocation),
 // store_test.go (killed while it writes), and FuzzConnect, FuzzAllowed.
@@ -122,7 +123,7 @@ func New(o Options) (*Broker, error) {
 		SysTopicResendInterval: 24 * 3600,
 		InlineClient:           true,
 	})
-	if err := b.server.AddHook(&hook{b: b, clients: map[*mqtt.Client]*client{}}, nil); err != nil {
+	if err := b.server.AddHook(&hook{b: b, clients: map[*mqtt.Client]*client{}, decided: map[string]int64{}}, nil); err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	if err := b.server.Serve(); err != nil {
