@@ -5,6 +5,7 @@ go 1.26.0
 toolchain go1.26.8
 
 require (
+	aead.dev/minisign v0.3.0
 	github.com/Eyevinn/mp4ff v0.50.0
 	github.com/asticode/go-astiav v0.39.0
 	github.com/coreos/go-systemd/v22 v22.6.0

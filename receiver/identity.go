@@ -32,7 +32,7 @@ type identity struct {
 // works all the same, as a new one after every start.
 func openIdentity(cfg *config.Config, log *slog.Logger) (identity, error) {
 	id := identity{name: &atomic.Value{}, log: log}
-	dir, err := stateDir(cfg)
+	dir, err := StateDir(cfg)
 	if err == nil {
 		id.store, err = keystore.Open(dir, log)
 	}
@@ -51,8 +51,8 @@ func openIdentity(cfg *config.Config, log *slog.Logger) (identity, error) {
 	return id, nil
 }
 
-// stateDir is where keys are kept (systemd.exec(5), XDG base directories).
-func stateDir(cfg *config.Config) (string, error) {
+// StateDir is where keys are kept (systemd.exec(5), XDG base directories).
+func StateDir(cfg *config.Config) (string, error) {
 	if cfg.State != "" {
 		return cfg.State, nil
 	}

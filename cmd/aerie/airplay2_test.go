@@ -48,6 +48,7 @@ func TestHomeKitMirroring(t *testing.T) {
 // Sound of AirPlay 2 in realtime, over the sender's NTP clock, is what was
 // sent: bit for bit, with and without a picture, and with a fifth of it lost.
 func TestAirPlay2Realtime(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		identity string
 		codec    audio.Codec
@@ -58,6 +59,7 @@ func TestAirPlay2Realtime(t *testing.T) {
 		"with a picture": {"both", audio.PCM, phone.Options{Picture: testPattern(t, 160, 120, 10, 70)}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(t.TempDir(), "x.wav")
 			g := newRig(t, func(conf *config.Config) { conf.Identity, conf.Audio.Output = c.identity, "file:"+file })
 			c.o.Sound = tone(t, c.codec)

@@ -67,6 +67,7 @@ func (s *samples) Next(dst []byte) []byte {
 
 // Every format that a sender may choose is heard, at its rate.
 func TestSoundFormats(t *testing.T) {
+	t.Parallel()
 	for _, f := range []audio.Format{
 		{Codec: audio.PCM, Rate: 48000, Channels: 2, Bits: 16, Frames: 352},
 		{Codec: audio.PCM, Rate: 44100, Channels: 2, Bits: 24, Frames: 352},
@@ -74,6 +75,7 @@ func TestSoundFormats(t *testing.T) {
 		{Codec: audio.AACLC, Rate: 48000, Channels: 2, Bits: 16, Frames: 1024},
 	} {
 		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
 			if f.AudioFormat() == 0 {
 				t.Fatal("no sender can ask for it")
 			}

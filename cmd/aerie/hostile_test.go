@@ -156,6 +156,7 @@ func idle(s *stranger, connections int) {
 // and of each stream: an answer that is no fault of ours. What a key says
 // decides whether the session can do without it.
 func TestHostileSetup(t *testing.T) {
+	t.Parallel()
 	states := []int{200, 400}
 	all := map[string]func(s *stranger){}
 	change := func(what string, keys map[string]any, setup func(s *stranger, m map[string]any)) {

@@ -36,6 +36,8 @@ func commands() []command {
 		{"demo", "[FLAGS]", "Run it, and mirror a moving test pattern with a tone to it.", demo},
 		{"probe", "", "Show what this machine has, and which way picture and sound take.", probe},
 		{"selftest", "", "Try this build on this machine: decoder, memory, a whole session.", selftest},
+		{"ota", "status|check|install|rollback [URL|FILE] [--state DIR] [--config FILE] [--json]", "Show, look for, install or send back an update of this device.", update},
+		{"launch", "[--state DIR] [--factory FILE] [--] [ARGS]", "Become the version of aerie that is installed, or one that works.", launch},
 		{"config", "[FLAGS]", "Print the settings file, with what the flags change.", printConfig},
 		{"completion", "bash|zsh|fish", "Print the completion for a shell.", completion},
 		{"man", "", "Print the manual page.", manual},

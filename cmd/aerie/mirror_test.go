@@ -122,8 +122,10 @@ func (n *noted) Next(dst []byte, at clock.Remote, key bool) ([]byte, bool, error
 // What would be heard is what was sent: lossless codecs bit for bit, and beeps
 // are a second apart in all of them.
 func TestSound(t *testing.T) {
+	t.Parallel()
 	for _, codec := range []audio.Codec{audio.AACELD, audio.ALAC, audio.PCM} {
 		t.Run(codec.String(), func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(t.TempDir(), "x.wav")
 			g := newRig(t, func(c *config.Config) { c.Audio.Output = "file:" + file })
 			g.mirror(phone.Options{Picture: testPattern(t, 160, 120, 10, 70), Sound: tone(t, codec)})
@@ -194,6 +196,7 @@ func samplesAt(t *testing.T, pcm []int16, beep int64) bool {
 // Sound with holes: all of it is back where the sender answers, concealed and
 // in step where it does not.
 func TestLossySound(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		o    phone.Options
@@ -203,6 +206,7 @@ func TestLossySound(t *testing.T) {
 		{"5 % lost for good", phone.Options{Loss: 0.05, Deaf: true}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(t.TempDir(), "x.wav")
 			g := newRig(t, func(conf *config.Config) { conf.Audio.Output = "file:" + file })
 			o := c.o
@@ -227,6 +231,7 @@ func TestLossySound(t *testing.T) {
 
 // Locked, turned round, and locked again: the stream goes on in new sizes.
 func TestLockAndTurn(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "x.mp4")
 	g := newRig(t, func(c *config.Config) { c.Video.Output = "file:" + file })
 	g.mirror(phone.Options{Picture: testPattern(t, 320, 240, 30, 150), RotateEvery: 1500 * time.Millisecond, PauseEvery: 2 * time.Second})
@@ -255,12 +260,14 @@ func TestLockAndTurn(t *testing.T) {
 
 // Senders whose clock is wrong, drifts or is not told.
 func TestClocks(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]phone.Options{
 		"a month ahead, 100 ppm fast": {Ahead: 30 * 24 * time.Hour, Drift: 100e-6},
 		"100 ppm slow":                {Drift: -100e-6},
 		"never answers":               {NoClock: true, Ahead: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(t.TempDir(), "x.wav")
 			g := newRig(t, func(c *config.Config) { c.Audio.Output = "file:" + file })
 			o.Picture, o.Sound = testPattern(t, 160, 120, 10, 40), tone(t, audio.PCM)

@@ -50,6 +50,7 @@ func beepsIn(t *testing.T, file string) []sound.Onset {
 // Music of AirPlay 2 on a group's clock that is a month ahead and runs fast, is
 // what was sent, bit for bit.
 func TestBufferedMusic(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "x.wav")
 	port := freePorts(t)
 	g := newRig(t, func(c *config.Config) {
@@ -72,6 +73,7 @@ func TestBufferedMusic(t *testing.T) {
 // A pause stops the music where it is, and it goes on from there: no second
 // of it is missing or heard twice.
 func TestBufferedPause(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "x.wav")
 	port := freePorts(t)
 	g := newRig(t, func(c *config.Config) {
@@ -97,6 +99,7 @@ func TestBufferedPause(t *testing.T) {
 
 // Realtime sound on a group's clock likewise.
 func TestRealtimeOnGroupClock(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "x.wav")
 	port := freePorts(t)
 	g := newRig(t, func(c *config.Config) {
@@ -112,6 +115,7 @@ func TestRealtimeOnGroupClock(t *testing.T) {
 // A mirrored screen on a group's clock: picture and sound of a recording are
 // together, though the sound is placed by PTP and the picture by its stamps.
 func TestMirroringOnGroupClock(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "x.mp4")
 	port := freePorts(t)
 	g := newRig(t, func(c *config.Config) {
@@ -193,6 +197,7 @@ func (a *aacTone) Next(dst []byte) []byte {
 // A sender changes the format in the middle of a stream, to another codec,
 // another rate and another width, and back: every part is heard at its speed.
 func TestFormatChanges(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "x.wav")
 	port := freePorts(t)
 	g := newRig(t, func(c *config.Config) {

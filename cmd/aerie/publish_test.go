@@ -16,6 +16,7 @@ import (
 
 // What a classic sender plays is known to those who ask the broker.
 func TestPublishing(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("mosquitto_sub"); err != nil {
 		t.Skip("mosquitto is not installed (Debian: apt install mosquitto mosquitto-clients)")
 	}

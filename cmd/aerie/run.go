@@ -28,8 +28,12 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	ctx, restart := context.WithCancel(ctx)
+	defer restart()
+	endUpdates := runUpdates(ctx, c, r, restart)
 	banner(out, r)
 	err = r.Run(ctx)
+	endUpdates(err)
 	if e.measure {
 		r.PrintLatency(out)
 	}
@@ -38,17 +42,25 @@ func run(args []string, out io.Writer) error {
 
 // start makes the receiver with a log on standard error.
 func start(c *config.Config, measure bool) (*receiver.Receiver, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+	log, err := openLog(c)
+	if err != nil {
 		return nil, err
 	}
-	log := slog.New(newLog(os.Stderr, level))
 	codec.SetLogger(log)
 	systemd, err := health.FromEnvironment()
 	if err != nil {
 		return nil, err
 	}
 	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd})
+}
+
+// openLog makes the log on standard error.
+func openLog(c *config.Config) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return nil, err
+	}
+	return slog.New(newLog(os.Stderr, level)), nil
 }
 
 // banner says what people want to know.

@@ -4,18 +4,30 @@
 // The table names each setting once, with its key in the file, its flag, what
 // it takes and what it does; the settings file, the flags, --help, the manual
 // page and the shell completion are all made from it, so they cannot disagree.
-// A mistake in the file is named by its line.
+//
+// The file may come from any editor of any system: Windows' line ends,
+// byte-order marks and UTF-16 are read as they are meant. A mistake is named by
+// its line, in one line, and changes nothing: of an appliance, whose owner sees
+// no terminal, the last good settings stay in force (Store). The settings page
+// changes single values and keeps everything else of the file (Edit).
 //
 // Proof: config_test.go (defaults survive the file and the flags; the file in
-// docs is what the table says; thirty broken files, each with its line).
+// docs is what the table says), broken_test.go (the broken files in testdata,
+// each with its line and no setting lost; no secret in a message), store_test.go
+// (the last good copy outlives every kind of damage, and writing is cut off after
+// every operation), edit_test.go (comments and other settings stay), FuzzFile and
+// FuzzEdit.
 package config
 
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"aerie/receiver/ota"
 )
 
 // Config is what the receiver is told. Default has the defaults.
@@ -23,6 +35,14 @@ type Config struct {
 	Name     string `toml:"name"`
 	Identity string `toml:"identity"`
 	State    string `toml:"state"`
+
+	WiFi struct {
+		Manage   bool   `toml:"manage"`
+		SSID     string `toml:"ssid"`
+		Password string `toml:"password"`
+		Hidden   bool   `toml:"hidden"`
+		Country  string `toml:"country"`
+	} `toml:"wifi"`
 
 	Network struct {
 		Port       int    `toml:"port"`
@@ -70,6 +90,13 @@ type Config struct {
 		Topic    string `toml:"topic"`
 	} `toml:"mqtt"`
 
+	Updates struct {
+		Mode    string `toml:"mode"`
+		URL     string `toml:"url"`
+		Window  string `toml:"window"`
+		Confirm int    `toml:"confirm"`
+	} `toml:"updates"`
+
 	Log struct {
 		Level  string `toml:"level"`
 		Record string `toml:"record"`
@@ -93,6 +120,9 @@ func Default() *Config {
 	c.Audio.Curve = "flat"
 	c.Audio.Initial = -15
 	c.MQTT.Topic = "aerie"
+	c.Updates.Mode = "auto"
+	c.Updates.Window = "02:00-05:00"
+	c.Updates.Confirm = 5
 	c.Log.Level = "info"
 	return c
 }
@@ -110,11 +140,17 @@ type Setting struct {
 
 // Settings returns the table, bound to c.
 func (c *Config) Settings() []Setting {
-	n, a, v, s, m, l := &c.Network, &c.Access, &c.Video, &c.Audio, &c.MQTT, &c.Log
+	w, n, a, v, s, m, u, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.MQTT, &c.Updates, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
 		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
+
+		{"wifi.manage", "manage-wifi", "", "Join the network below, and open an access point with a page for the settings while there is none: for an appliance. Needs NetworkManager.", &w.Manage, nil},
+		{"wifi.ssid", "", "NAME", "Name of the Wi-Fi network to join. Empty: none.", &w.SSID, func() error { return checkSSID(w.SSID) }},
+		{"wifi.password", "", "TEXT", "Its password. Empty: the network is open.", &w.Password, func() error { return checkPassphrase(w.Password) }},
+		{"wifi.hidden", "", "", "The network does not tell its name.", &w.Hidden, nil},
+		{"wifi.country", "", "CC", "Country where the receiver stands, such as DE, of which the channels of Wi-Fi depend. Empty: the channels allowed everywhere.", &w.Country, func() error { return checkCountry(w.Country) }},
 
 		{"network.port", "port", "N", "TCP port of the receiver. 0: any free one.", &n.Port, func() error { return within(n.Port, 0, 65535) }},
 		{"network.media_ports", "media-ports", "N", "First of three ports for picture, sound, clock and events (TCP and UDP, N to N+2), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
@@ -152,9 +188,24 @@ func (c *Config) Settings() []Setting {
 		{"mqtt.password", "", "TEXT", "Password that goes with it.", &m.Password, nil},
 		{"mqtt.topic", "", "TOPIC", "What the topics begin with.", &m.Topic, func() error { return checkTopic(m.Topic) }},
 
+		{"updates.mode", "", "off|notify|auto", "What an appliance does about new versions by itself: nothing, say that there is one, or install it when nobody has played for half an hour. What plays is never interrupted.", &u.Mode, func() error { return oneOf(u.Mode, "off", "notify", "auto") }},
+		{"updates.url", "", "URL", "Folder of releases: an https:// address or a path. Empty: nowhere.", &u.URL, func() error { return checkFolder(u.URL) }},
+		{"updates.window", "", "HH:MM-HH:MM", "Part of the day in which a minute without playing is enough. Empty: none.", &u.Window, func() error { _, err := ota.ParseWindow(u.Window); return err }},
+		{"updates.confirm", "", "N", "Minutes for which a new version must work before it is kept. Until then three starts that fail bring the old one back.", &u.Confirm, func() error { return within(u.Confirm, 0, 60) }},
+
 		{"log.level", "log", "debug|info|warn|error", "How much is logged.", &l.Level, func() error { return oneOf(l.Level, "debug", "info", "warn", "error") }},
 		{"log.record", "record", "FILE", "Write the conversation with senders to this file, without secrets and without picture and sound, for a report about a new device.", &l.Record, nil},
 	}
+}
+
+// Secret tells whether the value is to be kept from logs, screens and prints.
+func (s *Setting) Secret() bool { return strings.HasSuffix("."+s.Key, ".password") }
+
+// Appliance changes the defaults to those of a machine that does nothing else:
+// the page is where people look for it, and Wi-Fi is looked after.
+func (c *Config) Appliance() {
+	c.WiFi.Manage = true
+	c.Network.HTTP = ":80"
 }
 
 // Check tells the first mistake in the values.
@@ -201,6 +252,42 @@ func checkName(s string) error {
 	return nil
 }
 
+// checkSSID holds a name to the 32 bytes of IEEE 802.11.
+func checkSSID(s string) error {
+	if len(s) > 32 {
+		return fmt.Errorf("longer than 32 bytes")
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fmt.Errorf("contains a control character")
+	}
+	return nil
+}
+
+// checkPassphrase holds a passphrase to what WPA takes (IEEE 802.11 annex J.4):
+// 8 to 63 characters of ASCII, or the key itself as 64 hexadecimal digits. The
+// message must not repeat it.
+func checkPassphrase(s string) error {
+	switch {
+	case s == "":
+		return nil
+	case len(s) == 64 && strings.Trim(s, "0123456789abcdefABCDEF") == "":
+		return nil
+	case len(s) < 8 || len(s) > 63:
+		return fmt.Errorf("has %d characters; passwords of Wi-Fi have 8 to 63", len(s))
+	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }):
+		return fmt.Errorf("passwords of Wi-Fi have letters without accents, digits and signs only")
+	}
+	return nil
+}
+
+// checkCountry holds a country to two letters (ISO 3166-1 alpha-2).
+func checkCountry(s string) error {
+	if s != "" && (len(s) != 2 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
+		return fmt.Errorf("%q is not a country in two capital letters, such as DE or US", s)
+	}
+	return nil
+}
+
 func checkAddr(s string) error {
 	if s == "" {
 		return nil
@@ -211,6 +298,17 @@ func checkAddr(s string) error {
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("port %q is not a number up to 65535", port)
+	}
+	return nil
+}
+
+// checkFolder holds an address to those that updates are fetched from.
+func checkFolder(s string) error {
+	if s == "" || strings.HasPrefix(s, "/") {
+		return nil
+	}
+	if u, err := url.Parse(s); err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return fmt.Errorf("%q is neither an https:// address nor a path such as /media/usb", s)
 	}
 	return nil
 }

@@ -141,7 +141,7 @@ func TestMistakesAreNamedByLine(t *testing.T) {
 		{"[log]\nlevel = \"loud\"", 2, "log.level"},
 		{"[mqtt]\nbroker = \"house\"", 2, "mqtt.broker"},
 		{"[mqtt]\ntopic = \"house/#\"", 2, "mqtt.topic"},
-		{"name = \"a\"\nname = \"b\"", 0, "name"},
+		{"name = \"a\"\nname = \"b\"", 2, "name"},
 		{"network.port = 99999", 1, "network.port"},
 		{"name = \"\x01\"", 1, ""},
 		{"\x00\x01\x02", 1, ""},

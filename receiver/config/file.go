@@ -7,19 +7,21 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 )
 
-// maxFile is far more than all settings with their comments.
-const maxFile = 256 << 10
+// maxFile is several times all settings with their comments.
+const maxFile = 32 << 10
 
 // FileError is a mistake in a settings file.
 type FileError struct {
 	File   string
-	Line   int // from 1; 0 if it concerns no line
-	Reason string
+	Line   int    // from 1; 0 if it concerns no line
+	Reason string // one line, without the value of a secret
 }
 
 func (e *FileError) Error() string {
@@ -29,94 +31,173 @@ func (e *FileError) Error() string {
 	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason)
 }
 
+// Plain says the same to somebody in front of a screen.
+func (e *FileError) Plain() string {
+	name := filepath.Base(e.File)
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s", name, e.Reason)
+	}
+	return fmt.Sprintf("%s, line %d: %s", name, e.Line, e.Reason)
+}
+
 // ReadFile reads settings from a file into c, over what is there. c is
 // unchanged if there is a mistake, which is a *FileError.
 func (c *Config) ReadFile(name string) error {
-	f, err := os.Open(name)
+	raw, err := readLimited(name)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return err
-	}
-	return c.parse(name, text)
+	return c.parse(name, raw)
 }
 
-func (c *Config) parse(name string, text []byte) error {
-	if len(text) > maxFile {
-		return &FileError{name, 0, fmt.Sprintf("longer than %d bytes", maxFile)}
+// readLimited reads a file up to one byte more than is allowed.
+func readLimited(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
 	}
-	// Editors on other systems leave a byte-order mark and CRLF behind.
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+func (c *Config) parse(name string, raw []byte) error {
+	text, err := decode(name, raw)
+	if err != nil {
+		return err
+	}
+	if torn(text) {
+		return &FileError{name, bytes.Count(text, []byte("\n")) + 1, fmt.Sprintf("the file has been cut off: the line %q is missing", lastLine)}
+	}
 	next := *c
-	d := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
-	if err := d.Decode(&next); err != nil {
-		return fileError(name, text, err)
+	if err := c.decodeInto(&next, name, text); err != nil {
+		return err
 	}
 	for _, s := range next.Settings() {
 		if s.check == nil {
 			continue
 		}
 		if err := s.check(); err != nil {
-			return &FileError{name, lineOf(text, s.Key), fmt.Sprintf("%s: %v", s.Key, err)}
+			return &FileError{name, lineOf(text, s.Key), plain(fmt.Sprintf("%s: %v", s.Key, err))}
 		}
 	}
 	*c = next
 	return nil
 }
 
-func fileError(name string, text []byte, err error) error {
+// decodeInto parses plain text into next, which has the settings of c.
+func (c *Config) decodeInto(next *Config, name string, text []byte) error {
+	d := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	err := d.Decode(next)
+	// What is repeated the parser knows, but not where.
+	if line, reason := misplaced(index(text)); line != 0 && (err == nil || !errors.As(err, new(*toml.DecodeError))) {
+		return &FileError{name, line, plain(reason)}
+	}
+	if err != nil {
+		return c.explain(name, text, err)
+	}
+	return nil
+}
+
+// explain makes one line of what the parser says.
+func (c *Config) explain(name string, text []byte, err error) error {
 	var unknown *toml.StrictMissingError
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		e := &unknown.Errors[0]
 		line, _ := e.Position()
-		return &FileError{name, line, fmt.Sprintf("there is no setting %q", strings.Join(e.Key(), "."))}
+		return &FileError{name, line, c.unknown(strings.Join(e.Key(), "."))}
 	}
 	reason := strings.TrimPrefix(err.Error(), "toml: ")
 	var bad *toml.DecodeError
+	line := 0
 	if errors.As(err, &bad) {
-		line, _ := bad.Position()
-		// The parser speaks of its own types; the user has a line to look at.
-		if strings.Contains(reason, "cannot decode TOML") || strings.Contains(reason, "cannot be assigned") {
-			lines := strings.Split(string(text), "\n")
-			left, right, _ := strings.Cut(lines[min(max(line-1, 0), len(lines)-1)], "=")
-			reason = fmt.Sprintf("%s is of the wrong type: %s", strings.TrimSpace(left), strings.TrimSpace(right))
-		}
-		return &FileError{name, line, reason}
+		line, _ = bad.Position()
+	} else if line = c.firstOfWrongType(text); line == 0 {
+		return &FileError{name, 0, plain(reason)}
 	}
-	return &FileError{name, 0, reason}
+	// A file that ends too early is wrong on its last line that has anything.
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	line = min(max(line, 1), len(lines))
+	if better := c.wrongType(text, line); better != "" {
+		reason = better
+	} else if better := c.hint(text, lines[line-1]); better != "" {
+		reason = better
+	}
+	return &FileError{name, line, plain(reason)}
 }
 
-// lineOf finds the line on which a key is set, for the messages of checks
-// that the parser knows nothing of; 0 if it is not there.
-func lineOf(text []byte, key string) int {
-	table, name, nested := strings.Cut(key, ".")
-	if !nested {
-		table, name = "", key
+// unknown says that there is no such setting, and which was meant.
+func (c *Config) unknown(key string) string {
+	var known []string
+	for _, s := range c.Settings() {
+		known = append(known, s.Key)
+		if table, _, ok := strings.Cut(s.Key, "."); ok && !slices.Contains(known, table) {
+			known = append(known, table)
+		}
 	}
-	current := ""
-	for i, line := range strings.Split(string(text), "\n") {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") {
-			current = strings.Trim(strings.TrimSpace(strings.Split(line, "#")[0]), "[] ")
+	reason := fmt.Sprintf("there is no setting %q", key)
+	if meant := suggest(key, known); meant != "" {
+		reason += fmt.Sprintf("; is %q meant?", meant)
+	}
+	return plain(reason)
+}
+
+// wrongType says what a setting takes, if the parser got as far as its line and
+// stumbled over the value.
+func (c *Config) wrongType(text []byte, line int) string {
+	for _, e := range index(text) {
+		if e.line != line {
 			continue
 		}
-		left, _, ok := strings.Cut(line, "=")
-		left = strings.Trim(strings.TrimSpace(left), `"'`)
-		if ok && (current == table && left == name || current == "" && left == key) {
-			return i + 1
+		for _, s := range c.Settings() {
+			if s.Key != e.key {
+				continue
+			}
+			is := ""
+			if !s.Secret() {
+				is = ", and not " + string(text[e.start:e.end])
+			}
+			return fmt.Sprintf("%s takes %s%s", s.Key, s.takes(), is)
+		}
+		return fmt.Sprintf("%s is a table: it is written [%s] on a line of its own", e.key, e.key)
+	}
+	return ""
+}
+
+// firstOfWrongType is the line of the first list or table where something else
+// is wanted, which the parser does not tell the place of; 0 for none.
+func (c *Config) firstOfWrongType(text []byte) int {
+	for _, e := range index(text) {
+		for _, s := range c.Settings() {
+			_, list := s.value.(*[]string)
+			if opens := text[e.start:e.end]; s.Key == e.key && !e.table && (opens[0] == '{' || opens[0] == '[' && !list) {
+				return e.line
+			}
 		}
 	}
 	return 0
 }
 
+// takes names the type of a setting, for people.
+func (s *Setting) takes() string {
+	switch s.value.(type) {
+	case *int:
+		return "a whole number without quotes"
+	case *bool:
+		return "true or false without quotes"
+	case *[]string:
+		return `a list such as ["a", "b"]`
+	}
+	return "text in quotes"
+}
+
 // File returns the settings file: every setting with its comment and its
-// present value.
-func (c *Config) File() []byte {
+// present value, but for secrets.
+func (c *Config) File() []byte { return c.file(false) }
+
+// file is File, with secrets or without.
+func (c *Config) file(secrets bool) []byte {
 	var b bytes.Buffer
-	b.WriteString("# Settings of Aerie. What is left out has the value shown here.\n")
+	b.WriteString(firstLine + " What is left out has the value shown here. The last line\n# tells that the file is whole: let it stay.\n")
 	table := ""
 	for _, s := range c.Settings() {
 		name := s.Key
@@ -133,8 +214,13 @@ func (c *Config) File() []byte {
 		if strings.Contains(s.Arg, "|") {
 			fmt.Fprintf(&b, "# %s\n", s.Arg)
 		}
+		if !secrets && s.Secret() && s.Text() != "" {
+			fmt.Fprintf(&b, "# It is set, and is not shown.\n# %s = \"\"\n", name)
+			continue
+		}
 		fmt.Fprintf(&b, "%s = %s\n", name, s.literal())
 	}
+	b.WriteString("\n" + lastLine + "\n")
 	return b.Bytes()
 }
 

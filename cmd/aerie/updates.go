@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"aerie/receiver"
+	"aerie/receiver/config"
+	"aerie/receiver/ota"
+	"aerie/receiver/ota/release"
+)
+
+// runUpdates runs the updater beside the receiver until ctx ends. What it
+// returns is called with the error of the receiver, when that has ended.
+func runUpdates(ctx context.Context, c *config.Config, r *receiver.Receiver, restart func()) func(error) {
+	log, err := openLog(c)
+	if err != nil {
+		return func(error) {} // nor would there be a receiver
+	}
+	u := openUpdates(c, r, restart, log)
+	if u == nil {
+		return func(error) {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		u.Run(ctx)
+		close(done)
+	}()
+	return func(err error) {
+		cancel()
+		<-done
+		if err == nil {
+			u.Leave()
+		}
+	}
+}
+
+// openUpdates makes the updater of a program that a launcher started. For any
+// other there is none: what it consists of is its user's business.
+func openUpdates(c *config.Config, r *receiver.Receiver, restart func(), log *slog.Logger) *ota.Updater {
+	slot, folder := ota.Slot(os.Getenv(slotVariable)), os.Getenv(storeVariable)
+	if slot == "" || folder == "" {
+		return nil
+	}
+	store, err := openStore(folder, log)
+	if err != nil {
+		log.Error("there will be no updates", "error", err)
+		return nil
+	}
+	window, err := ota.ParseWindow(c.Updates.Window)
+	if err != nil { // which the settings do not let happen
+		log.Error("updates come at any time", "error", err)
+	}
+	o := ota.UpdaterOptions{
+		Store: store, Running: slot, Mode: ota.Mode(c.Updates.Mode), Window: window,
+		Confirm: time.Duration(c.Updates.Confirm) * time.Minute, Test: testProgram,
+		Healthy: r.Healthy, Complete: r.Complete, Playing: r.Playing,
+		Restart: restart, Log: log,
+	}
+	if c.Updates.URL != "" {
+		o.Find = findAt(c.Updates.URL)
+	}
+	return ota.NewUpdater(o)
+}
+
+// findAt finds the newest release in a folder, or one release by the path of
+// its program or its signature.
+func findAt(where string) ota.Find {
+	return func(ctx context.Context) (ota.Offer, error) {
+		keys, err := release.LoadKeys(release.KeyFile)
+		if err != nil {
+			return ota.Offer{}, err
+		}
+		file := ""
+		if st, err := os.Stat(where); err == nil && !st.IsDir() {
+			where, file = filepath.Split(strings.TrimSuffix(where, ".minisig"))
+			where = filepath.Clean(where)
+		}
+		source, err := release.ParseSource(where, release.WebOptions{})
+		if err != nil {
+			return ota.Offer{}, err
+		}
+		var r *release.Release
+		if file == "" {
+			r, err = release.Latest(ctx, source, keys, release.Product, release.Arch())
+		} else {
+			r, err = release.Named(ctx, source, keys, file)
+		}
+		if err == nil {
+			err = r.For(release.Product, release.Arch(), 0)
+		}
+		if err != nil {
+			return ota.Offer{}, err
+		}
+		return ota.Offer{
+			Release: ota.Release{Version: r.Version, Counter: r.Counter, Size: r.Size, SHA256: r.SHA256},
+			Fetch: func(ctx context.Context, to ota.Partial, have int64, progress func(have, size int64)) error {
+				return release.Download(ctx, source, r, to, have, release.Limits{Progress: progress})
+			},
+		}, nil
+	}
+}
+
+// testProgram runs the self-test of another build. It gives way to whatever
+// else runs, and does not speak to systemd.
+func testProgram(ctx context.Context, program string) error {
+	cmd := exec.CommandContext(ctx, program, "selftest")
+	cmd.Env = withoutVariables(os.Environ(), "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", slotVariable, storeVariable)
+	said := &tail{}
+	cmd.Stdout, cmd.Stderr = said, said
+	// It ends with this process, and with all that it started.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	const lowest = 19
+	_ = syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, lowest)
+	err := cmd.Wait()
+	if ctx.Err() != nil {
+		err = errors.New("it takes too long")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, said.failures())
+	}
+	return nil
+}
+
+// tail keeps the end of what a program says.
+type tail struct{ b []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	const most = 2 << 10
+	t.b = append(t.b, p...)
+	t.b = t.b[max(0, len(t.b)-most):]
+	return len(p), nil
+}
+
+// failures returns the steps that failed, or else all that is kept.
+func (t *tail) failures() string {
+	var failed []string
+	for line := range bytes.Lines(t.b) {
+		if text, is := strings.CutPrefix(string(line), "FAIL"); is {
+			failed = append(failed, strings.TrimSpace(text))
+		}
+	}
+	if failed == nil {
+		return string(t.b)
+	}
+	return strings.Join(failed, "; ")
+}
