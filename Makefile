@@ -14,6 +14,14 @@ PACKAGES ?= ./...
 SOAK ?= 10m
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
+# KEY signs a release, PUBLIC is its other half; COUNTER orders releases. DIST is
+# the folder to serve. STAMP is what a release knows of itself. See .ci/release.
+KEY ?=
+PUBLIC ?=
+COUNTER ?=
+DIST ?= dist
+STAMP ?=
+
 # bin/ holds native programs, bin/ARCH those of another architecture.
 BIN := bin$(if $(ARCH),/$(ARCH))
 # What Go needs to find FFmpeg and to link statically.
@@ -26,6 +34,7 @@ help: ## Print this
 	@echo "make bench    benchmarks, as ratios to a floor measured in the same run"
 	@echo "make build    bin/aerie and bin/aerie-sender (ARCH=arm64 or armhf for a Pi)"
 	@echo "make install  the appliance's files into the root file system DESTDIR"
+	@echo "make release  signed releases in dist/ (KEY=FILE, ARCH=\"arm64 armhf\"; docs/releasing.md)"
 	@echo "make lab      the hardware tests in the virtual machine"
 	@echo "make fuzz     every fuzz target for a minute"
 	@echo "make soak     ten minutes of 1080p60 over a bad network (SOAK=1h for more)"
@@ -38,10 +47,13 @@ setup:
 
 build: setup
 	@echo "aerie: building $(BIN)/aerie and $(BIN)/aerie-sender" >&2
-	@$(ENV); mkdir -p $(BIN); go build -trimpath -tags "$$AERIE_TAGS" -ldflags "$$AERIE_LDFLAGS -X main.version=$(VERSION)" -o $(BIN)/ ./cmd/aerie ./cmd/aerie-sender
+	@$(ENV); mkdir -p $(BIN); go build -trimpath -tags "$$AERIE_TAGS" -ldflags "$$AERIE_LDFLAGS -X main.version=$(VERSION) $(STAMP)" -o $(BIN)/ ./cmd/aerie ./cmd/aerie-sender
 
 install: build
 	@systemd/install "$(DESTDIR)" $(BIN)/aerie
+
+release:
+	@KEY="$(KEY)" PUBLIC="$(PUBLIC)" COUNTER="$(COUNTER)" DIST="$(DIST)" VERSION="$(VERSION)" ARCH="$(or $(ARCH),arm64)" .ci/release
 
 run: build
 	@exec bin/aerie run $(FLAGS)
@@ -77,4 +89,4 @@ check: setup
 clean:
 	rm -rf bin
 
-.PHONY: help setup build install run demo test bench lab fuzz soak compare check clean
+.PHONY: help setup build install release run demo test bench lab fuzz soak compare check clean

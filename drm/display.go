@@ -273,6 +273,7 @@ type Status struct {
 	Card      string // device node
 	Driver    string
 	Connector string // "" before a display was found
+	ID        uint32 // of the connector, as the kernel numbers the objects of the card
 	Connected bool
 	Blanked   bool
 	Mode      Mode
@@ -290,7 +291,7 @@ func (d *Display) Status() Status {
 	defer d.mu.Unlock()
 	s := Status{Card: d.card.path, Driver: d.card.driver, Connected: d.attached, Counters: d.counters, Err: d.lost, EDID: EDID{Physical: 0xffff}}
 	if o := d.out; o != nil {
-		s.Connector, s.Mode, s.Why, s.Modes, s.EDID = o.connector.name, o.mode, o.why, o.modes, o.edid
+		s.Connector, s.ID, s.Mode, s.Why, s.Modes, s.EDID = o.connector.name, o.connector.id, o.mode, o.why, o.modes, o.edid
 		s.Blanked = d.attached && !d.lit
 	}
 	if d.plan != nil {

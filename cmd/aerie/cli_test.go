@@ -137,7 +137,7 @@ func TestMistakes(t *testing.T) {
 		{"run --port 70000", 2, "70000"},
 		{"run --video cinema", 2, "cinema"},
 		{"run --video file:", 2, "file:"},
-		{"run --config " + file, 1, "aerie.toml:4: fps"},
+		{"run --config " + file, 1, "aerie.toml:4: video.fps"},
 		{"run --config " + file + ".none", 1, "no such file"},
 		{"run --interface nowhere0", 1, "nowhere0"},
 		{"run --discovery=false --http= --video none --port " + port, 1, "choose one with --port"},

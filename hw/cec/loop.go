@@ -137,9 +137,6 @@ func (a *Adapter) stand(physical, mask uint16) {
 			break
 		}
 	}
-	if s.Physical == NoPhysical {
-		s.Logical = Broadcast
-	}
 	switch {
 	case s.Physical == NoPhysical || s.Ready():
 		a.claimAt, a.claims = 0, 0

@@ -10,8 +10,8 @@
 // what a device runs, and cannot keep it from updates without being noticed.
 //
 // What is done with a release - slots, self-test, swap, going back - is left to
-// package ota, and so is flushing files to the disk. The library for minisign's
-// format is aead.dev/minisign; it costs a device 30 KB beside the TLS client.
+// package ota, and so is flushing files to the disk. minisign's format is read by
+// aead.dev/minisign; with the HTTPS client it makes the program 440 KB larger.
 //
 // Proof: release_test.go (comments, keys, what is refused and with which error),
 // minisign_test.go (Debian's minisign, both ways), download_test.go (resumption

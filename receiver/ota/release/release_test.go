@@ -142,7 +142,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	s.KeyID = keys[0].ID()
 	forged, _ := s.MarshalText()
-	unhashed := minisign.SignWithComments(key, p, claims().comment(), "x")
+	unhashed := minisign.SignWithComments(key, p, opened(t, p).comment(), "x")
 	for name, c := range map[string]struct {
 		text []byte
 		want error

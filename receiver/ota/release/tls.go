@@ -57,8 +57,6 @@ func (d *tlsDialer) handshake(ctx context.Context, network, address, host string
 		MinVersion: tls.VersionTLS12,
 		Time:       func() time.Time { return now },
 	})
-	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
-	defer cancel()
 	if err := c.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err

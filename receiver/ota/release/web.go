@@ -29,13 +29,13 @@ type WebOptions struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Bounds on what a server may do before the first byte of a file.
+// Bounds on what a server may do before the first byte of a file. Its time is
+// bounded by the context.
 const (
-	maxRedirects  = 3
-	maxHeader     = 16 << 10 // bytes
-	dialTime      = 15 * time.Second
-	handshakeTime = 15 * time.Second
-	headerTime    = 20 * time.Second
+	maxRedirects = 3
+	maxHeader    = 16 << 10 // bytes
+	// One address that does not answer leaves time for the next one.
+	dialTime = 15 * time.Second
 )
 
 // Web is a folder of an HTTPS server.
@@ -69,8 +69,6 @@ func NewWeb(address string, o WebOptions) (*Web, error) {
 		// A compressed answer could grow without end, and has no ranges.
 		DisableCompression:     true,
 		DisableKeepAlives:      true,
-		TLSHandshakeTimeout:    handshakeTime,
-		ResponseHeaderTimeout:  headerTime,
 		MaxResponseHeaderBytes: maxHeader,
 		Protocols:              new(http.Protocols),
 	}

@@ -1,0 +1,88 @@
+package networkmanager
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/godbus/dbus/v5"
+
+	"aerie/receiver/setup"
+)
+
+// maxFound bounds the list of networks: a page is not read any further.
+const maxFound = 40
+
+// Scan looks for networks. Without an answer to the wish for a scan it lists
+// what was heard before.
+func (m *Manager) Scan(ctx context.Context) ([]setup.Found, error) {
+	device, err := m.radio(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m.call(ctx, device, ifWireless+".RequestScan", []any{map[string]dbus.Variant{}}) == nil {
+		m.scanned(ctx, device)
+	}
+	// The list is worth having even if the time is up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	var paths []dbus.ObjectPath
+	if err := m.call(ctx, device, ifWireless+".GetAllAccessPoints", nil, &paths); err != nil {
+		return nil, err
+	}
+	best := map[string]setup.Found{}
+	for _, path := range paths[:min(len(paths), maxList)] {
+		p, err := m.properties(ctx, path, ifPoint)
+		if err != nil {
+			continue // out of reach again
+		}
+		f := setup.Found{SSID: string(get[[]byte](p, "Ssid")), Signal: int(min(get[byte](p, "Strength"), 100)),
+			Secured: get[uint32](p, "Flags")&1 != 0 || get[uint32](p, "WpaFlags")|get[uint32](p, "RsnFlags") != 0}
+		if old, there := best[f.SSID]; readable(f.SSID) && (!there || old.Signal < f.Signal) {
+			best[f.SSID] = f
+		}
+	}
+	list := make([]setup.Found, 0, len(best))
+	for _, f := range best {
+		list = append(list, f)
+	}
+	slices.SortFunc(list, func(a, b setup.Found) int {
+		return cmp.Or(b.Signal-a.Signal, strings.Compare(a.SSID, b.SSID))
+	})
+	return list[:min(len(list), maxFound)], nil
+}
+
+// readable tells whether a name can be shown and written into the settings.
+func readable(ssid string) bool {
+	return ssid != "" && len(ssid) <= 32 && utf8.ValidString(ssid) &&
+		!strings.ContainsFunc(ssid, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) })
+}
+
+// scanned waits until a scan has ended.
+func (m *Manager) scanned(ctx context.Context, device dbus.ObjectPath) {
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	last := int64(-2)
+	for {
+		p, err := m.properties(ctx, device, ifWireless)
+		if err != nil {
+			return
+		}
+		now := get[int64](p, "LastScan") // ms since boot, -1 for never
+		if last == -2 {
+			last = now
+		}
+		if now != last {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
