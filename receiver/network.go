@@ -57,13 +57,19 @@ func (r *Receiver) discovered(st discovery.Status) {
 		r.identity.name.Store(st.Name)
 		r.pushChange()
 	}
-	r.announced.Store(st.Announced)
+	r.announced.Store(st.Announced && slices.ContainsFunc(st.Links, elsewhere))
 	if st.Announced {
 		r.announcedOnce.Do(func() {
 			r.log.Info("announced", "name", st.Name, "host", strings.TrimSuffix(st.Host, "."), "links", st.Links, "after", r.now().Sub(r.began).Round(time.Millisecond))
 		})
 	}
 	r.redrawIdle()
+}
+
+// elsewhere tells that a link leads out of this machine.
+func elsewhere(link string) bool {
+	i, err := net.InterfaceByName(link)
+	return err == nil && i.Flags&net.FlagLoopback == 0
 }
 
 // reannounce brings the TXT records up to date.

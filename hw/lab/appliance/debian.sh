@@ -8,9 +8,19 @@ packages=systemd-sysv,udev,dbus,kmod,e2fsprogs,fdisk,iproute2
 # The network, and what an access point of its own is made of.
 packages+=,network-manager,wpasupplicant,dnsmasq-base,iw,polkitd
 
+# What a device has no use for, and an emulated processor no time.
+unneeded="dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount
+	modprobe@fuse.service modprobe@efi_pstore.service modprobe@configfs.service proc-sys-fs-binfmt_misc.automount
+	systemd-ask-password-wall.path systemd-ask-password-console.path systemd-random-seed.service systemd-journal-flush.service
+	systemd-pstore.service systemd-tpm2-setup.service systemd-tpm2-setup-early.service systemd-pcrmachine.service systemd-pcrphase.service
+	systemd-pcrphase-initrd.service systemd-pcrphase-sysinit.service systemd-binfmt.service systemd-hibernate-clear.service systemd-creds.socket
+	getty@tty1.service console-getty.service serial-getty@ttyS0.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer
+	e2scrub_reap.service fstrim.timer wpa_supplicant@.service NetworkManager-wait-online.service NetworkManager-dispatcher.service systemd-networkd-wait-online.service ldconfig.service
+	systemd-logind.service systemd-user-sessions.service remote-fs.target systemd-udev-load-credentials.service"
+
 # Drivers; what they need is found out.
 modules="virtio_pci virtio_blk virtio_net virtio_console virtio_rng virtio_gpu bochs vkms
-	squashfs ext4 vfat nls_ascii nls_cp437 nls_iso8859-1 crc32c_generic i6300esb af_packet
+	9pnet_virtio 9p squashfs ext4 vfat nls_ascii nls_cp437 nls_iso8859-1 crc32c_generic i6300esb af_packet
 	snd_hda_intel snd_hda_codec_generic snd_aloop mac80211_hwsim gpio-sim vivid cec ledtrig-timer
 	nf_tables nft_masq nft_chain_nat nft_ct"
 first="virtio_pci virtio_blk squashfs ext4" # to get to the root
@@ -22,7 +32,7 @@ debian() {
 	chmod 755 "$work"
 	trap 'rm -rf "$work"' RETURN
 	say "building the Debian part of the image for $arch, once"
-	private_apt "$work/apt" deb "$release" || { say "this machine's apt knows no Debian mirror"; return 1; }
+	private_apt "$work/apt" deb "$release" || { say "this machine's apt knows no Debian mirror"; return 3; }
 	echo "APT::Architecture \"$arch\";" >>"$work/apt/apt.conf"
 	apt-get -c "$work/apt/apt.conf" -qq update >"$work/log" 2>&1 || { tail -n 5 "$work/log" >&2; return 1; }
 	kernel=$(apt-cache -c "$work/apt/apt.conf" depends "linux-image-$arch" 2>>"$work/log" | sed -n 's/.*Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1)
@@ -43,7 +53,7 @@ debian() {
 		--customize-hook="mkdir -p \"\$1/usr/lib/sysusers.d\" && cp '$top/systemd/sysusers.conf' \"\$1/usr/lib/sysusers.d/aerie.conf\"" \
 		--customize-hook='chroot "$1" systemd-sysusers && rm "$1/usr/lib/sysusers.d/aerie.conf"' \
 		--customize-hook="copy-in '$work/pruned/modules' /usr/lib" \
-		--customize-hook='chroot "$1" systemctl mask --quiet getty@tty1.service console-getty.service serial-getty@ttyS0.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer wpa_supplicant@.service NetworkManager-wait-online.service NetworkManager-dispatcher.service systemd-networkd-wait-online.service ldconfig.service' \
+		--customize-hook='chroot "$1" systemctl mask --quiet '"$(echo $unneeded)" \
 		--customize-hook='rm -rf "$1"/etc/apt/sources.list* "$1"/var/lib/dpkg/info "$1"/var/cache/* "$1"/var/log/* "$1"/usr/share/perl* "$1"/usr/lib/*/perl* "$1"/usr/share/info "$1"/etc/fstab' \
 		--customize-hook='echo aerie >"$1/etc/hostname"; : >"$1/etc/machine-id"; ln -sfn /run/NetworkManager/resolv.conf "$1/etc/resolv.conf"' \
 		"$release" "$work/done/root.tar" "$work/apt/debian.sources" >>"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; return 1; }

@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# image.sh ARCH BINARY OUT: makes of Debian what an appliance boots from, for
-# QEMU: OUT/vmlinuz, OUT/initrd and OUT/disk.img, with the partitions, units
-# and layout of the card (../../../systemd). Debian's part is made once and
-# kept in the cache; root is not needed where user name spaces may be made.
+# image.sh ARCH BINARY OUT [EXTRA]: makes of Debian what an appliance boots
+# from, for QEMU: OUT/vmlinuz, OUT/initrd and OUT/disk.img, with the partitions,
+# units and layout of the card (../../../systemd), and the files below EXTRA.
+# Debian's part is made once and kept in the cache; root is not needed where
+# user name spaces may be made.
 #
-#	1  FAT    the settings
+#	1  FAT       the settings
 #	2  squashfs  the root
-#	3  ext4   data, small; it grows at the first start
+#	3  ext4      data, small; it grows at the first start
+#
+# The exit status is 3 where Debian cannot be fetched.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../../.." && pwd)
 . "$top/.ci/apt.sh"
-arch=$1 binary=$2 out=$3
+arch=$1 binary=$2 out=$3 extra=${4:-}
 cache=${AERIE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/aerie}
 say() { echo "appliance: $*" >&2; }
 
@@ -27,8 +30,10 @@ squash() { # WORK
 	"$top/systemd/install" "$layout" "$binary" >&2
 	install -m 755 -D "$here/init" "$layout/usr/lib/aerie-lab/init"
 	install -m 644 -D "$here/lab-shell.service" "$layout/usr/lib/systemd/system/lab-shell.service"
+	install -m 644 -D "$here/patience.conf" "$layout/usr/lib/systemd/system/dev-aerie-display.device.d/lab.conf"
 	mkdir -p "$layout/usr/lib/systemd/system/sysinit.target.wants"
 	ln -s ../lab-shell.service "$layout/usr/lib/systemd/system/sysinit.target.wants/lab-shell.service"
+	[[ -n $extra ]] && cp -r "$extra/." "$layout/"
 	cp "$base/root.tar" "$1/root.tar"
 	(cd "$layout" && find . -type f -o -type l) | tar -C "$layout" --owner=root:0 --group=root:0 -cf "$1/layout.tar" -T -
 	(cd "$layout" && tar --owner=root:0 --group=root:0 -rf "$1/layout.tar" --no-recursion ./data)
