@@ -58,10 +58,9 @@ func (r *Receiver) discovered(st discovery.Status) {
 		r.pushChange()
 	}
 	r.announced.Store(st.Announced && slices.ContainsFunc(st.Links, elsewhere))
-	if st.Announced {
-		r.announcedOnce.Do(func() {
-			r.log.Info("announced", "name", st.Name, "host", strings.TrimSuffix(st.Host, "."), "links", st.Links, "after", r.now().Sub(r.began).Round(time.Millisecond))
-		})
+	if st.Announced && !slices.Equal(st.Links, r.links) {
+		r.links = st.Links
+		r.log.Info("announced", "name", st.Name, "host", strings.TrimSuffix(st.Host, "."), "links", st.Links, "after", r.now().Sub(r.began).Round(time.Millisecond))
 	}
 	r.redrawIdle()
 }

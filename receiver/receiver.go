@@ -88,10 +88,10 @@ type Receiver struct {
 	warnings   warnings
 	closers    []func()
 
-	announceMu    sync.Mutex
-	announce      func() // tells the network that something changed; nil for nobody
-	announcedOnce sync.Once
-	announced     atomic.Bool
+	announceMu sync.Mutex
+	announce   func()   // tells the network that something changed; nil for nobody
+	links      []string // where it was announced last; discovered's own
+	announced  atomic.Bool
 
 	vitals  vitals
 	systemd health.Systemd

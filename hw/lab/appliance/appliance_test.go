@@ -45,7 +45,7 @@ func TestAppliance(t *testing.T) {
 			m.t.Errorf("a release of a stranger: %v, %s", err, out)
 		}
 		if got := m.updates(); got.Slot != "factory" {
-			m.t.Errorf("after it: %v", got)
+			m.t.Errorf("after it: %+v", got)
 		}
 	})
 	step("takes an update", func(m *machine) {
@@ -71,7 +71,7 @@ func TestAppliance(t *testing.T) {
 		again := b.boot(t, d.kept(), "")
 		again.until("version 2", func() bool { return again.version() == "2" })
 		if got := again.updates(); got.Slot == "factory" || !got.Proven || got.Problem != "" {
-			m.t.Errorf("after a reboot: %v", got)
+			m.t.Errorf("after a reboot: %+v", got)
 		}
 	})
 }
@@ -108,7 +108,7 @@ func (m *machine) survives(n string) {
 	m.until("version 2", func() bool { return m.version() == "2" })
 	got := m.updates()
 	if got.Bad[0].Version != n || got.Bad[0].Why == "" || got.WentBack == "" {
-		m.t.Errorf("it came back, and says %v", got)
+		m.t.Errorf("it came back, and says %+v", got)
 	}
 	m.t.Logf("it says: %s", got.WentBack)
 }
@@ -133,6 +133,9 @@ func isLaidOut(m *machine) {
 		if got := m.sh(what); got != want {
 			m.t.Errorf("%s: %q, want %q", what, got, want)
 		}
+	}
+	if m.t.Failed() {
+		m.t.Log(m.sh("journalctl -b --no-pager -p notice -o short-monotonic | tail -n 60"))
 	}
 	m.t.Log(m.sh("systemctl show -P StatusText aerie; systemd-analyze security aerie --no-pager | tail -n 1"))
 	m.picture("idle.png")

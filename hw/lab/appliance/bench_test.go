@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -191,8 +190,6 @@ type updates struct {
 	Problem  string
 	Bad      []struct{ Version, Why string }
 }
-
-func (u updates) String() string { return fmt.Sprintf("%+v", struct{ updates }{u}.updates) }
 
 func (m *machine) updates() (u updates) {
 	m.t.Helper()

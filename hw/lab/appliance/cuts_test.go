@@ -54,13 +54,13 @@ func TestPowerCuts(t *testing.T) {
 		version := ""
 		m.until("a working version", func() bool { version = m.version(); return version != "" })
 		u := m.updates()
-		t.Logf("cut %d, %s at %v of %v, %v: version %s works after %v; %v", n, from.what, at.Sub(from.begun).Round(time.Millisecond),
+		t.Logf("cut %d, %s at %v of %v, %v: version %s works after %v; %+v", n, from.what, at.Sub(from.begun).Round(time.Millisecond),
 			from.ended.Sub(from.begun).Round(time.Millisecond), l, version, time.Since(began).Round(100*time.Millisecond), u)
 		if version != "2" && version != "6" {
 			t.Errorf("version %s, neither the old nor the new one", version)
 		}
 		if u.Problem != "" || len(u.Bad) > 0 {
-			t.Errorf("the power was to blame, not %v", u)
+			t.Errorf("the power was to blame, not %+v", u)
 		}
 		if n == cuts || n%20 == 0 {
 			m.mount()

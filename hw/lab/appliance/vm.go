@@ -95,7 +95,7 @@ func (v *vm) command(s settings) (name string, args []string) {
 	args = append(args, "-accel", accelerator(s.image.arch), "-cpu", "max", "-smp", "2", "-m", "768",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", filepath.Join(s.image.dir, "vmlinuz"), "-initrd", filepath.Join(s.image.dir, "initrd"),
-		"-append", "console="+console+" ro quiet loglevel=4 panic=-1 tsc=unstable vt.global_cursor_default=0 mitigations=off nokaslr audit=0 apparmor=0 systemd.volatile=state "+s.append,
+		"-append", "console="+console+" ro quiet loglevel=4 panic=-1 tsc=unstable vt.global_cursor_default=0 mitigations=off nokaslr audit=0 lsm=landlock systemd.volatile=state "+s.append,
 		"-blockdev", "driver=nbd,node-name=card,server.type=unix,server.path="+in("disk")+",cache.direct=off,cache.no-flush=off",
 		"-device", "virtio-blk-pci,drive=card,write-cache=on",
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=shell,server=on,wait=off,path="+in("shell"), "-device", "virtserialport,chardev=shell,name=lab.shell",
