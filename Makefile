@@ -24,6 +24,10 @@ COUNTER ?=
 DIST ?= dist
 STAMP ?=
 
+# BOARD is what an image is for: pi3, pi4 or pi5. BUILDROOT is a tree of it.
+BOARD ?=
+BUILDROOT ?=
+
 # bin/ holds native programs, bin/ARCH those of another architecture.
 BIN := bin$(if $(ARCH),/$(ARCH))
 # What Go needs to find FFmpeg and to link statically.
@@ -37,6 +41,8 @@ help: ## Print this
 	@echo "make build    bin/aerie and bin/aerie-sender (ARCH=arm64 or armhf for a Pi)"
 	@echo "make install  the appliance's files into the root file system DESTDIR"
 	@echo "make release  signed releases in dist/ (KEY=FILE, ARCH=\"arm64 armhf\"; docs/releasing.md)"
+	@echo "make image    the card of a board (BOARD=pi3, pi4 or pi5; docs/image.md)"
+	@echo "make image-check  whether the images fit a tree of Buildroot (BUILDROOT=DIR)"
 	@echo "make lab      the hardware tests in the virtual machine"
 	@echo "make vm       the appliance in a virtual machine, with its page on this one (ARCH=arm64 emulated)"
 	@echo "make vm-test  its starts, updates and hangs; make vm-cuts CUTS=100 its power cuts"
@@ -58,6 +64,13 @@ install: build
 
 release:
 	@KEY="$(KEY)" PUBLIC="$(PUBLIC)" COUNTER="$(COUNTER)" DIST="$(DIST)" VERSION="$(VERSION)" ARCH="$(or $(ARCH),arm64)" .ci/release
+
+image:
+	@BUILDROOT="$(BUILDROOT)" PUBLIC="$(PUBLIC)" OUT="bin/aerie-$(BOARD).img" \
+	STAMP="$(VERSION) $(or $(COUNTER),$(shell git rev-list --count HEAD)) $(shell git log -1 --format=%ct)" buildroot/image "$(BOARD)"
+
+image-check:
+	@buildroot/check "$(BUILDROOT)"
 
 run: build
 	@exec bin/aerie run $(FLAGS)
@@ -105,4 +118,4 @@ check: setup
 clean:
 	rm -rf bin
 
-.PHONY: help setup build install release run demo test bench vm vm-test vm-cuts lab fuzz soak compare check clean
+.PHONY: help setup build install release image image-check run demo test bench vm vm-test vm-cuts lab fuzz soak compare check clean

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"image"
+	"net"
 	"time"
 
 	"aerie/drm"
@@ -22,34 +23,39 @@ func (o *kmsOutput) showIdle() {
 
 // advanceEvery is how often the bar of what is playing moves. In five seconds
 // it moves by some twenty pixels in a song of four minutes, and few people look
-// at it for longer. Each time costs a commit and the drawing of the bar, a sixth
-// of the time that all of a plain screen takes (BenchmarkAdvance, BenchmarkDraw
-// of package screen: 0.6 and 3.5 ms on a PC), so a Pi 3 does not notice.
+// at it for longer. Each time costs a commit and the drawing of the bar: a
+// thirtieth of what the whole screen takes, which moves once a minute
+// (BenchmarkDraw of package screen: 0.3 and 9 ms on a PC).
 const advanceEvery = 5 * time.Second
 
 // idleDrawing is what was drawn last on the screen without a picture. It
 // belongs to the goroutine that draws.
 type idleDrawing struct {
-	state  screen.State
-	bounds image.Rectangle
-	held   map[uint64]bool // ids of surfaces with all of it, but for the bar
+	screen  *screen.Screen
+	bounds  image.Rectangle
+	picture *image.RGBA
+	changed []image.Rectangle
+	shown   bool // the display was given what was drawn last
+	// owed are the areas in which surfaces, by their ids, are not what was
+	// drawn last.
+	owed map[uint64][]image.Rectangle
 }
 
-// drawIdle draws the screen without a picture whenever it is asked for, and
-// the bar of what is playing from time to time.
+// drawIdle draws the screen without a picture whenever it is asked for, every
+// minute, and while music plays from time to time.
 func (o *kmsOutput) drawIdle(ctx context.Context) {
-	last := idleDrawing{held: map[uint64]bool{}}
-	advance := time.NewTimer(time.Hour)
-	defer advance.Stop()
+	last := idleDrawing{screen: screen.New(screen.Fallback("/")), owed: map[uint64][]image.Rectangle{}}
+	tick := time.NewTimer(time.Hour)
+	defer tick.Stop()
 	o.showIdle()
 	for {
-		moved := false // and nothing else
+		asked := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-o.redraw:
-		case <-advance.C:
-			moved = true
+			asked = true
+		case <-tick.C:
 		}
 		if k := o.current(); k != nil && k.hasPicture() {
 			continue // when it ends, a redraw is asked for
@@ -57,24 +63,24 @@ func (o *kmsOutput) drawIdle(ctx context.Context) {
 		st := o.r.screenState()
 		id, file := o.r.playing.cover()
 		st.Artwork = o.cover.of(ctx, id, file)
-		if !moved || st != last.state {
-			if err := o.drawOnce(&last, st); err != nil && !errors.Is(err, drm.ErrClosed) {
-				o.r.log.Warn("the idle screen cannot be shown", "error", err)
-			}
+		if err := o.drawOnce(&last, &st, asked); err != nil && !errors.Is(err, drm.ErrClosed) {
+			o.r.log.Warn("the idle screen cannot be shown", "error", err)
 		}
-		advance.Reset(untilAdvance(st))
+		tick.Reset(untilTick(&st))
 	}
 }
 
-// untilAdvance returns how long the bar stands: until the position is a
-// multiple of advanceEvery, and a little more, so that it is for certain.
-func untilAdvance(st screen.State) time.Duration {
-	if st.Title == "" || st.Length == 0 || st.Position >= st.Length {
-		return time.Hour
-	}
+// untilTick returns how long a screen stays as it is: until the next minute, or
+// until the bar's position is a multiple of advanceEvery; and a little more, so
+// that it is for certain.
+func untilTick(st *screen.State) time.Duration {
 	const more = 100 * time.Millisecond
+	wait := time.Minute - time.Duration(st.Time.Second())*time.Second - time.Duration(st.Time.Nanosecond())
+	if st.Title != "" && st.Position < st.Length {
+		wait = min(wait, advanceEvery-st.Position%advanceEvery)
+	}
 	// One that stands still must not be looked at without a pause.
-	return max(advanceEvery-st.Position%advanceEvery+more, time.Second)
+	return max(wait+more, time.Second)
 }
 
 // hasPicture tells whether the session has shown a picture.
@@ -84,49 +90,58 @@ func (k *kmsSession) hasPicture() bool {
 	return k.begun || k.showing != nil
 }
 
-// drawOnce draws a state.
-func (o *kmsOutput) drawOnce(last *idleDrawing, st screen.State) error {
+// drawOnce draws a state and shows it: if it was asked for, for there may be
+// something else on the display, or if anything of it has changed.
+func (o *kmsOutput) drawOnce(last *idleDrawing, st *screen.State, asked bool) error {
 	width, height := o.display.Size()
 	if width == 0 {
 		return nil // it is drawn when a display is plugged in
 	}
+	if changed := last.draw(width, height, st); !changed && !asked && last.shown {
+		return nil
+	}
+	last.shown = false
 	b, err := o.idleSurface(width, height)
 	if err != nil || b == nil {
 		return err
 	}
-	last.paint(&b.image, b.id, st)
+	last.paint(&b.image, b.id)
 	if err := o.show(drm.Picture{ID: b.id, FB: b.fb}); err != nil {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.idle.give(b.id)
 		return err
 	}
+	last.shown = true
 	return nil
 }
 
-// paint draws a state into a surface: what of it is not there yet.
-func (d *idleDrawing) paint(to *codec.Image, id uint64, st screen.State) {
-	if bounds := image.Rect(0, 0, to.Width, to.Height); bounds != d.bounds || withoutPosition(st) != withoutPosition(d.state) {
-		clear(d.held)
+// draw draws a state, and tells whether anything of it has changed.
+func (d *idleDrawing) draw(width, height int, st *screen.State) bool {
+	if bounds := image.Rect(0, 0, width, height); bounds != d.bounds {
 		d.bounds = bounds
+		clear(d.owed)
 	}
-	d.state = st
-	if d.held[id] {
-		if part := screen.Advance(d.bounds, st); part != nil {
-			copyXRGB(to, part)
+	d.picture, d.changed = d.screen.Draw(d.bounds, st)
+	for id, areas := range d.owed {
+		for _, r := range d.changed {
+			areas = screen.Merge(areas, r)
 		}
-		return
+		d.owed[id] = areas
 	}
-	img := image.NewRGBA(d.bounds)
-	screen.Draw(img, st)
-	copyXRGB(to, img)
-	d.held[id] = true
+	return len(d.changed) > 0
 }
 
-// withoutPosition is what of a state has to be drawn with all of the screen.
-func withoutPosition(st screen.State) screen.State {
-	st.Position = 0
-	return st
+// paint brings a surface up to what was drawn last.
+func (d *idleDrawing) paint(to *codec.Image, id uint64) {
+	areas, known := d.owed[id]
+	if !known {
+		areas = append(areas, d.bounds)
+	}
+	for _, r := range areas {
+		copyXRGB(to, d.picture.SubImage(r).(*image.RGBA))
+	}
+	d.owed[id] = areas[:0]
 }
 
 // idleSurface returns memory for a picture of the whole screen; nil if all of
@@ -163,17 +178,38 @@ func copyXRGB(dst *codec.Image, src *image.RGBA) {
 
 // screenState says what the idle screen shows, but for the artwork.
 func (r *Receiver) screenState() screen.State {
-	st := screen.State{Name: r.Name(), Address: r.mainAddress(), PIN: r.pin.shown(), Loudspeaker: r.loudspeaker()}
+	st := screen.State{Name: r.Name(), Version: r.version, Address: r.screenAddress(), Page: r.screenPage(), Time: time.Now(), PIN: r.pin.shown(), Loudspeaker: r.loudspeaker()}
 	if s := r.current.Load(); s != nil {
 		st.Sender = s.opening.Sender.Name
+		if st.Sender == "" {
+			st.Sender = s.opening.Sender.Addr.Addr().String()
+		}
 		n := &r.playing
 		n.mu.Lock()
 		st.Title, st.Artist, st.Album = n.what.Title, n.what.Artist, n.what.Album
 		st.Position, st.Length = n.position(s.Active())
 		n.mu.Unlock()
 	}
-	if w := r.warnings.all(); len(w) > 0 {
-		st.Warning = w[0]
-	}
+	r.poster.tell(&st, r.warnings.all())
 	return st
+}
+
+// screenAddress is the address that people are told, "" without a network.
+func (r *Receiver) screenAddress() string {
+	if a := r.addresses(); len(a) > 0 && !a[0].IsLoopback() {
+		return a[0].String()
+	}
+	return ""
+}
+
+// screenPage is where others than this machine find the page, "" for nowhere.
+func (r *Receiver) screenPage() string {
+	w := r.served.Load()
+	if w == nil || w.ln == nil {
+		return ""
+	}
+	if addr, ok := w.ln.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() {
+		return ""
+	}
+	return w.url()
 }

@@ -182,6 +182,7 @@ func (s *streams) Buffered(q session.AudioRequest) (port, size int, err error) {
 	s.mu.Lock()
 	s.music = m
 	s.mu.Unlock()
+	s.r.tv.beginSound(s)
 	s.r.log.Info("buffered sound", "format", f, "clock", s.soundClock().Source)
 	return ln.Addr().(*net.TCPAddr).Port, audio.BufferSize, nil
 }

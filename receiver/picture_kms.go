@@ -150,6 +150,7 @@ func (o *kmsOutput) changed(c drm.Change) {
 	switch c.Kind {
 	case drm.Connected:
 		o.r.gate.turn(false)
+		o.r.tv.changed()
 		o.r.log.Info("display", "connector", c.Connector, "mode", c.Mode, "name", c.EDID.Name)
 		o.r.somethingChanged()
 	case drm.Disconnected:
@@ -159,6 +160,9 @@ func (o *kmsOutput) changed(c drm.Change) {
 	default:
 		o.r.log.Error("display", "connector", c.Connector, "what", c.Kind, "error", c.Err)
 		o.r.meters.lastError(c.Err)
+		if c.Err != nil {
+			o.r.displayFailed(c.Err)
+		}
 	}
 }
 

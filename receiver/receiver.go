@@ -28,6 +28,7 @@ import (
 	"aerie/receiver/clock"
 	"aerie/receiver/clock/ptp"
 	"aerie/receiver/config"
+	"aerie/receiver/diagnostics"
 	"aerie/receiver/health"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
@@ -48,6 +49,8 @@ type Options struct {
 	// Display is told of the display that was opened; both are for tests.
 	Hardware *Hardware
 	Display  func(*drm.Display)
+	// Kept is the end of the log, for diagnostics; nil for none.
+	Kept *diagnostics.Log
 	// Systemd is the service manager to inform; the zero value is none.
 	Systemd health.Systemd
 }
@@ -71,7 +74,9 @@ type Receiver struct {
 	audio     audioOutput
 	page      *pageOutput // the video output, if that is the pages
 	gate      soundGate
-	hardware  *Hardware // nil: what the machine has
+	hardware  *Hardware   // nil: what the machine has
+	tv        *television // nil for none
+	panel     panel
 	meters    meters
 	pin       pinBoard
 	playing   playing
@@ -86,6 +91,10 @@ type Receiver struct {
 	publishing *publishing             // nil for nobody
 	current    atomic.Pointer[streams] // the session on the stage
 	warnings   warnings
+	poster     poster
+	consulted  consulted
+	kept       *diagnostics.Log
+	served     atomic.Pointer[web] // web, for those who may be earlier
 	closers    []func()
 
 	announceMu sync.Mutex
@@ -93,14 +102,25 @@ type Receiver struct {
 	links      []string // where it was announced last; discovered's own
 	announced  atomic.Bool
 
+	life  context.Context // ends when Restart is called
+	leave context.CancelFunc
+
+	resetMu sync.Mutex
+	resets  []func() error // of parts that keep something elsewhere
+
 	vitals  vitals
 	systemd health.Systemd
+
+	fleetCode atomic.Pointer[string] // that is shown
+	renamed   chan struct{}
 }
 
 // New opens what the receiver needs before it can be found: its identity, its
 // outputs and its ports. An error tells what is missing, with the way out.
 func New(o Options) (*Receiver, error) {
-	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd}
+	r := &Receiver{cfg: o.Config, log: o.Log, version: o.Version, now: clock.Now, began: clock.Now(), hardware: o.Hardware, systemd: o.Systemd, kept: o.Kept, renamed: make(chan struct{}, 1)}
+	r.life, r.leave = context.WithCancel(context.Background())
+	r.defer_(r.leave)
 	r.machine.board = board.Read("/")
 	if err := r.open(o); err != nil {
 		r.close()
@@ -125,8 +145,8 @@ func (r *Receiver) open(o Options) (err error) {
 	}
 	r.openPTP()
 	// Before the outputs, which tell of changes from goroutines of their own.
-	r.publishing = r.openPublishing()
-	r.playing.changed, r.pin.changed = r.nowPlaying, r.redrawIdle
+	r.publishing, r.tv = r.openPublishing(), r.openTelevision()
+	r.playing.changed, r.pin.changed, r.poster.changed = r.nowPlaying, r.redrawIdle, r.redrawIdle
 	if err = r.openOutputs(o.Measure); err != nil {
 		return err
 	}
@@ -142,6 +162,7 @@ func (r *Receiver) open(o Options) (err error) {
 	if r.web, err = openWeb(r); err != nil {
 		return err
 	}
+	r.served.Store(r.web)
 	r.defer_(r.web.close)
 	if err = r.openServer(); err != nil {
 		return err
@@ -220,6 +241,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer r.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer context.AfterFunc(r.life, func() { cancel(nil) })()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
@@ -227,12 +249,14 @@ func (r *Receiver) Run(ctx context.Context) error {
 	wg.Go(func() { r.supervise(ctx, r.systemd) })
 	wg.Go(func() { r.askItself(ctx) })
 	r.publishing.run(ctx, &wg)
+	r.tv.run(ctx, &wg)
+	r.panel.run(ctx, r, &wg)
 	wg.Go(func() { r.watchMachine(ctx) })
 	if r.ptp != nil {
 		wg.Go(func() { r.ptp.Run(ctx) })
 	}
 	stop := r.startDiscovery(ctx)
-	defer stop()
+	wg.Go(func() { r.stayAnnounced(ctx, stop) })
 	err := r.server.Serve(ctx, r.control)
 	cancel(err)
 	return err

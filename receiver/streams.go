@@ -166,6 +166,7 @@ func (s *streams) CloseStream(streamType int) {
 // Close ends everything and gives it back.
 func (s *streams) Close() {
 	s.r.current.CompareAndSwap(s, nil)
+	s.r.tv.end(s)
 	s.CloseStream(message.StreamMirror)
 	s.CloseStream(message.StreamAudio)
 	s.CloseStream(message.StreamBufferedAudio)

@@ -54,6 +54,7 @@ func (s *streams) Mirror(q session.MirrorRequest) (int, error) {
 	s.mu.Lock()
 	s.picture = p
 	s.mu.Unlock()
+	s.r.tv.begin(s)
 	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 

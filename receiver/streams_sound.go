@@ -68,6 +68,7 @@ func (s *streams) Audio(q session.AudioRequest) (data, control int, err error) {
 	s.mu.Lock()
 	s.audio = a
 	s.mu.Unlock()
+	s.r.tv.beginSound(s)
 	s.r.log.Info("sound", "format", f, "encrypted", cipher != nil, "TCP", q.TCP)
 	return data, control, nil
 }

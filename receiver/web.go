@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"aerie/receiver/clock"
@@ -36,7 +37,7 @@ func openWeb(r *Receiver) (*web, error) {
 	host, _ := os.Hostname() // a machine without a name has one page less
 	o := status.Options{
 		Snapshot: r.snapshot, Live: w.view, Metrics: &w.metrics, Artwork: r.playing.image, Clock: r.clocks,
-		Presented: r.meters.presented.Observe, Control: r, Hosts: []string{host},
+		Presented: r.meters.presented.Observe, Control: r, Diagnose: r.Diagnose, Hosts: []string{host},
 		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
 	w.server = status.New(o)
@@ -60,6 +61,9 @@ func (w *web) url() string {
 		if host = w.r.mainAddress(); host == "" {
 			host = "localhost"
 		}
+	}
+	if port == "80" {
+		return "http://" + strings.TrimSuffix(net.JoinHostPort(host, ""), ":") + "/"
 	}
 	return "http://" + net.JoinHostPort(host, port) + "/"
 }
@@ -102,13 +106,9 @@ func (p *playing) image() (mediaType string, image []byte) {
 func (r *Receiver) register() {
 	m, set := &r.meters, &r.web.metrics
 	registerProcess(set)
+	r.registerMachine(set)
 	set.GaugeFunc("aerie_uptime_seconds", "Time since the receiver started.", func() float64 { return r.now().Sub(r.began).Seconds() })
-	set.GaugeFunc("aerie_session_active", "Whether a sender has the stage.", func() float64 {
-		if r.current.Load() != nil {
-			return 1
-		}
-		return 0
-	})
+	set.GaugeFunc("aerie_session_active", "Whether a sender has the stage.", func() float64 { return one(r.current.Load() != nil) })
 	set.Counter("aerie_connections_total", "Control connections accepted.", &r.server.Connections)
 	set.Counter("aerie_sessions_total", "Sessions begun.", &r.server.Sessions)
 	set.Counter("aerie_senders_refused_total", "Senders refused because another had the stage.", &r.server.Refused)
@@ -126,6 +126,9 @@ func (r *Receiver) register() {
 		set.Counter("aerie_mqtt_sent_total", "Values published to the MQTT broker.", &p.Sent)
 		set.Counter("aerie_mqtt_replaced_total", "Values not published because a newer one came first.", &p.Replaced)
 	}
+	if v := r.tv; v != nil {
+		v.register(set)
+	}
 	set.Counter("aerie_picture_copied_bytes_total", "Bytes of pictures that the processor copied or converted to show them.", &m.PixelsCopied)
 	set.Gauge("aerie_picture_rate", "Access units in the last second.", &m.fps)
 	set.Gauge("aerie_picture_bits_per_second", "Bit rate of the picture in the last second.", &m.bitRate)
@@ -137,7 +140,12 @@ func (r *Receiver) register() {
 
 // snapshot describes the receiver for the page.
 func (r *Receiver) snapshot() status.Snapshot {
-	out := status.Snapshot{PIN: r.pin.shown(), Warnings: r.warnings.all()}
+	out := status.Snapshot{PIN: r.pin.shown(), Warnings: r.warnings.all(), TV: r.tv.describe()}
+	b := r.machine.describe()
+	out.Board, out.Update = &b, r.Update()
+	if err := r.Healthy(); err != nil {
+		out.Health = err.Error()
+	}
 	out.Receiver = status.Receiver{Name: r.Name(), Version: r.version, Uptime: r.now().Sub(r.began).Seconds(), Loudspeaker: r.loudspeaker()}
 	for _, a := range r.addresses() {
 		if !a.IsLoopback() {
@@ -153,6 +161,9 @@ func (r *Receiver) snapshot() status.Snapshot {
 	}
 	if h := &r.web.view.HandOver; h.Count() > 0 {
 		out.Latency = append(out.Latency, status.NewStage("written to page", h))
+	}
+	if n := r.fleetNotice(); n != "" {
+		out.Warnings = append(out.Warnings, n)
 	}
 	r.meters.mu.Lock()
 	if r.meters.err != "" {

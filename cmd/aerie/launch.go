@@ -57,17 +57,17 @@ func launch(args []string, out io.Writer) (err error) {
 			err = dispatch(rest, out)
 		}
 	}()
-	store, err := openStore(l.folder, log)
+	store, err := openStore(l.folder, thisRelease(), log)
 	if err != nil {
 		log.Error("launch: there are no slots", "error", err)
 		return l.become(ota.Factory, l.factory)
 	}
 	return store.Launch(func(c ota.Choice) error {
-		log.Info("launch", "slot", c.Slot, "version", c.Release.Version, "after", since(began))
-		program := l.factory
+		program, name := l.factory, version
 		if c.Slot != ota.Factory {
-			program = store.Program(c.Slot)
+			program, name = store.Program(c.Slot), c.Release.Version
 		}
+		log.Info("launch", "slot", c.Slot, "version", name, "after", since(began))
 		return l.become(c.Slot, program)
 	})
 }
@@ -133,14 +133,18 @@ func storeFolder(state string) string {
 	return filepath.Join(state, "ota")
 }
 
-// openStore opens the slots in a folder, as this program, which is the factory
-// binary where it matters, sees them.
-func openStore(folder string, log *slog.Logger) (*ota.Store, error) {
+// thisRelease is what is known of this program.
+func thisRelease() ota.Release {
+	return ota.Release{Version: version, Counter: release.Counter()}
+}
+
+// openStore opens the slots in a folder.
+func openStore(folder string, factory ota.Release, log *slog.Logger) (*ota.Store, error) {
 	disk, err := ota.OpenFolder(folder)
 	if err != nil {
 		return nil, err
 	}
-	o := ota.Options{Disk: disk, Path: folder, Log: log, Factory: ota.Release{Version: version, Counter: release.Counter()}}
+	o := ota.Options{Disk: disk, Path: folder, Log: log, Factory: factory}
 	// Without memory that outlives a process, nothing is kept there.
 	runtime := os.Getenv("RUNTIME_DIRECTORY")
 	if runtime == "" {

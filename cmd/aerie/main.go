@@ -35,6 +35,7 @@ func commands() []command {
 		{"run", "[FLAGS]", "Run the receiver. This is what aerie does without a command.", run},
 		{"demo", "[FLAGS]", "Run it, and mirror a moving test pattern with a tone to it.", demo},
 		{"probe", "", "Show what this machine has, and which way picture and sound take.", probe},
+		{"diagnostics", "[--config FILE] FILE", "Save what helps to find out what is wrong, as a ZIP file.", saveDiagnostics},
 		{"selftest", "", "Try this build on this machine: decoder, memory, a whole session.", selftest},
 		{"ota", "status|check|install|rollback [URL|FILE] [--state DIR] [--config FILE] [--json]", "Show, look for, install or send back an update of this device.", update},
 		{"launch", "[--state DIR] [--factory FILE] [--] [ARGS]", "Become the version of aerie that is installed, or one that works.", launch},

@@ -66,7 +66,7 @@ func update(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if u.store, err = openStore(folder, slog.New(newLog(os.Stderr, slog.LevelWarn))); err != nil {
+	if u.store, err = openStore(folder, thisRelease(), slog.New(newLog(os.Stderr, slog.LevelWarn))); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -137,7 +137,7 @@ func (u *updateCommand) check(ctx context.Context) error {
 	if u.where == "" {
 		return errNowhere
 	}
-	offer, err := findAt(u.where)(ctx)
+	offer, err := findAt(u.where, true)(ctx)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (u *updateCommand) install(ctx context.Context) error {
 	if u.where == "" {
 		return errNowhere
 	}
-	offer, err := findAt(u.where)(ctx)
+	offer, err := findAt(u.where, true)(ctx)
 	if err != nil {
 		return err
 	}

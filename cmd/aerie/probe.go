@@ -11,6 +11,7 @@ import (
 	"aerie/drm"
 	"aerie/hw/alsa"
 	"aerie/hw/board"
+	"aerie/hw/cec"
 	"aerie/hw/dmaheap"
 	"aerie/receiver"
 	"aerie/receiver/config"
@@ -42,6 +43,7 @@ func look() (*report, error) {
 			r.Holders[c.Path] = holder("/proc", c.Path)
 		}
 	}
+	r.TVs = cec.List()
 	r.Sounds, r.SoundErr = alsa.Devices()
 	r.Choice, err = receiver.Choose(config.Default())
 	return r, err

@@ -11,6 +11,7 @@ import (
 	"aerie/drm"
 	"aerie/hw/alsa"
 	"aerie/hw/board"
+	"aerie/hw/cec"
 	"aerie/hw/dmaheap"
 	"aerie/receiver"
 )
@@ -26,6 +27,7 @@ type report struct {
 	Decoders        []string
 	Sounds          []alsa.Device
 	SoundErr        error
+	TVs             []cec.Device
 	Heaps           []dmaheap.Source
 	Choice          receiver.Choice
 }
@@ -37,6 +39,7 @@ func (r *report) print(out io.Writer) error {
 	p.section("Displays", orNone(r.displays(), "none that can be driven directly")...)
 	p.section("Decoders", orNone(r.Decoders, "none in hardware; the processors decode")...)
 	p.section("Audio", orNone(r.sounds(), "no device")...)
+	p.section("TV", orNone(r.tvs(), "no HDMI-CEC: it is not woken, and its remote does nothing")...)
 	p.section("Memory", orNone(r.heaps(), dmaheap.ErrNone.Error())...)
 	p.section("Missing", orNone(r.missing(), "nothing")...)
 	l := r.Choice.Limits
@@ -108,6 +111,20 @@ func (r *report) sounds() (lines []string) {
 	return lines
 }
 
+func (r *report) tvs() (lines []string) {
+	for _, d := range r.TVs {
+		s := "HDMI-CEC by " + d.String()
+		if d.Wired {
+			s += fmt.Sprintf(", of connector %d of card%d", d.Connector, d.Card)
+		}
+		if d.Err != nil {
+			s += ", cannot be used"
+		}
+		lines = append(lines, s)
+	}
+	return lines
+}
+
 func (r *report) heaps() (lines []string) {
 	for _, h := range r.Heaps {
 		s := h.Path
@@ -153,6 +170,11 @@ func (r *report) missing() (lines []string) {
 	for _, h := range r.Heaps {
 		if errors.Is(h.Err, fs.ErrPermission) {
 			say("permission for %s: sudo usermod -aG video $USER, then log in again", h.Path)
+		}
+	}
+	for _, d := range r.TVs {
+		if errors.Is(d.Err, fs.ErrPermission) {
+			say("permission for %s: sudo usermod -aG video $USER, then log in again", d.Path)
 		}
 	}
 	if r.Health.SinceBoot&board.UnderVoltage != 0 {

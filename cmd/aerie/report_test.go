@@ -12,6 +12,7 @@ import (
 	"aerie/drm"
 	"aerie/hw/alsa"
 	"aerie/hw/board"
+	"aerie/hw/cec"
 	"aerie/hw/dmaheap"
 	"aerie/receiver"
 	"golang.org/x/sys/unix"
@@ -47,6 +48,8 @@ var machines = map[string]*report{
 		Decoders: []string{"video10 bcm2835-codec-decode", "video19 rpi-hevc-dec"},
 		Sounds: []alsa.Device{hdmi(0, alsa.Plugged, "LG TV"), hdmi(1, alsa.Unplugged, ""),
 			{Card: alsa.Card{Number: 2, ID: "Headphones", Name: "bcm2835 Headphones"}, Kind: alsa.Analog}},
+		TVs: []cec.Device{{Path: "/dev/cec0", Driver: "vc4_hdmi", Wired: true, Card: 1, Connector: 33},
+			{Path: "/dev/cec1", Driver: "vc4_hdmi", Wired: true, Card: 1, Connector: 42}},
 		Heaps: []dmaheap.Source{{Name: "vidbuf_cached", Path: "/dev/dma_heap/vidbuf_cached"}, {Name: "linux,cma", Path: "/dev/dma_heap/linux,cma"}},
 		Choice: receiver.Choice{Picture: "display HDMI-A-1 on /dev/dri/card1 (vc4), LG TV SSCR2 at 1920x1080@60 (1080p60 with the timing of television)", PictureWhy: "a free display was found",
 			Decoder: "H.264 by /dev/video10 (bcm2835-codec, bcm2835-codec-decode): the machine has one",
@@ -75,6 +78,7 @@ var machines = map[string]*report{
 		Board:    board.Board{Family: board.Pi4, Model: "Raspberry Pi 4 Model B Rev 1.4", Memory: 4 * gib, CPUs: 4, H264: true, HEVC: true},
 		Cards:    []drm.CardInfo{{Path: "/dev/dri/card1", Err: fmt.Errorf("drm: /dev/dri/card1: open: %w", fs.ErrPermission)}},
 		Decoders: []string{"video10 bcm2835-codec-decode"},
+		TVs:      []cec.Device{{Path: "/dev/cec0", Err: fmt.Errorf("cec: /dev/cec0: open: %w", fs.ErrPermission)}},
 		Choice: receiver.Choice{Picture: "the status page", PictureWhy: "no display that can be driven directly", Sound: "the status page", SoundWhy: "the picture goes to the page",
 			Limits: board.Limits{Width: 1920, Height: 1080, FPS: 60, Threads: 1, Reason: "pictures are not decoded here"}}},
 	"pc": {Version: "devel", Kernel: "6.18.44 x86_64", Board: board.Board{Family: board.PC, Model: "QEMU Standard PC", Memory: 16 * gib, CPUs: 8},

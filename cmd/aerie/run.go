@@ -13,6 +13,7 @@ import (
 	"aerie/receiver"
 	"aerie/receiver/codec"
 	"aerie/receiver/config"
+	"aerie/receiver/diagnostics"
 	"aerie/receiver/health"
 )
 
@@ -30,9 +31,12 @@ func run(args []string, out io.Writer) error {
 	}
 	ctx, restart := context.WithCancel(ctx)
 	defer restart()
-	endUpdates := runUpdates(ctx, c, r, restart)
+	updates, endUpdates := runUpdates(ctx, c, r, restart)
+	endFleet := runFleet(ctx, r, updates, restart)
 	banner(out, r)
 	err = r.Run(ctx)
+	restart() // nothing goes on without the receiver
+	endFleet()
 	endUpdates(err)
 	if e.measure {
 		r.PrintLatency(out)
@@ -47,12 +51,19 @@ func start(c *config.Config, measure bool) (*receiver.Receiver, error) {
 		return nil, err
 	}
 	codec.SetLogger(log)
+	// Nothing has asked for the time of day yet but the log.
+	if time.Local, err = c.Location(); err != nil {
+		log.Warn("times are those of the system", "error", err)
+	}
 	systemd, err := health.FromEnvironment()
 	if err != nil {
 		return nil, err
 	}
-	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd})
+	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd, Kept: &kept})
 }
+
+// kept is the end of the log, for diagnostics.
+var kept diagnostics.Log
 
 // openLog makes the log on standard error.
 func openLog(c *config.Config) (*slog.Logger, error) {
@@ -60,7 +71,7 @@ func openLog(c *config.Config) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		return nil, err
 	}
-	return slog.New(newLog(os.Stderr, level)), nil
+	return slog.New(kept.Handler(newLog(os.Stderr, level))), nil
 }
 
 // banner says what people want to know.

@@ -26,7 +26,7 @@ type extraFlag struct {
 }
 
 var extraFlags = []extraFlag{
-	{"config", "FILE", "Read settings from this file. Flags override it.", "run demo config",
+	{"config", "FILE", "Read settings from this file. Flags override it.", "run demo config diagnostics",
 		func(fs *flag.FlagSet, e *extra, f extraFlag) { fs.StringVar(&e.file, f.name, "", f.help) }},
 	{"measure", "", "Read the stamps of the test pattern and print the latency when the receiver ends.", "run demo",
 		func(fs *flag.FlagSet, e *extra, f extraFlag) { fs.BoolVar(&e.measure, f.name, false, f.help) }},

@@ -19,16 +19,16 @@ import (
 	"aerie/receiver/ota/release"
 )
 
-// runUpdates runs the updater beside the receiver until ctx ends. What it
-// returns is called with the error of the receiver, when that has ended.
-func runUpdates(ctx context.Context, c *config.Config, r *receiver.Receiver, restart func()) func(error) {
+// runUpdates runs the updater beside the receiver until ctx ends; nil if
+// there is none. The function is called with the error of the receiver, when that has ended.
+func runUpdates(ctx context.Context, c *config.Config, r *receiver.Receiver, restart func()) (*ota.Updater, func(error)) {
 	log, err := openLog(c)
 	if err != nil {
-		return func(error) {} // nor would there be a receiver
+		return nil, func(error) {} // nor would there be a receiver
 	}
 	u := openUpdates(c, r, restart, log)
 	if u == nil {
-		return func(error) {}
+		return nil, func(error) {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -36,7 +36,7 @@ func runUpdates(ctx context.Context, c *config.Config, r *receiver.Receiver, res
 		u.Run(ctx)
 		close(done)
 	}()
-	return func(err error) {
+	return u, func(err error) {
 		cancel()
 		<-done
 		if err == nil {
@@ -52,7 +52,11 @@ func openUpdates(c *config.Config, r *receiver.Receiver, restart func(), log *sl
 	if slot == "" || folder == "" {
 		return nil
 	}
-	store, err := openStore(folder, log)
+	var factory ota.Release // what a slot does not know
+	if slot == ota.Factory {
+		factory = thisRelease()
+	}
+	store, err := openStore(folder, factory, log)
 	if err != nil {
 		log.Error("there will be no updates", "error", err)
 		return nil
@@ -65,17 +69,18 @@ func openUpdates(c *config.Config, r *receiver.Receiver, restart func(), log *sl
 		Store: store, Running: slot, Mode: ota.Mode(c.Updates.Mode), Window: window,
 		Confirm: time.Duration(c.Updates.Confirm) * time.Minute, Test: testProgram,
 		Healthy: r.Healthy, Complete: r.Complete, Playing: r.Playing,
-		Restart: restart, Log: log,
+		Restart: restart, Changed: r.SetUpdate, Log: log,
 	}
 	if c.Updates.URL != "" {
-		o.Find = findAt(c.Updates.URL)
+		o.Find = findAt(c.Updates.URL, true)
 	}
 	return ota.NewUpdater(o)
 }
 
 // findAt finds the newest release in a folder, or one release by the path of
-// its program or its signature.
-func findAt(where string) ota.Find {
+// its program or its signature. An address without encryption is taken only
+// from the owner: the signature protects the device, but not what is asked.
+func findAt(where string, byOwner bool) ota.Find {
 	return func(ctx context.Context) (ota.Offer, error) {
 		keys, err := release.LoadKeys(release.KeyFile)
 		if err != nil {
@@ -86,7 +91,7 @@ func findAt(where string) ota.Find {
 			where, file = filepath.Split(strings.TrimSuffix(where, ".minisig"))
 			where = filepath.Clean(where)
 		}
-		source, err := release.ParseSource(where, release.WebOptions{})
+		source, err := release.ParseSource(where, release.WebOptions{Insecure: byOwner})
 		if err != nil {
 			return ota.Offer{}, err
 		}
@@ -152,7 +157,7 @@ func (t *tail) failures() string {
 	var failed []string
 	for line := range bytes.Lines(t.b) {
 		if text, is := strings.CutPrefix(string(line), "FAIL"); is {
-			failed = append(failed, strings.TrimSpace(text))
+			failed = append(failed, strings.Join(strings.Fields(text), " "))
 		}
 	}
 	if failed == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +24,6 @@ type rig struct {
 	got    []string
 	states []string
 	sent   []error
-	slow   time.Duration // that the owner takes for each message
 }
 
 // run runs a test on simulated time with an Adapter on the bus.
@@ -58,7 +58,7 @@ func (g *rig) options() Options {
 	return Options{
 		Name: "Wohnzimmer\x07 mit langem Namen",
 		Received: func(f Frame) {
-			time.Sleep(g.slow)
+			time.Sleep(g.bus.slow)
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			g.got = append(g.got, f.String())
@@ -74,6 +74,14 @@ func (g *rig) options() Options {
 			g.sent = append(g.sent, err)
 		},
 	}
+}
+
+// went are the messages on the bus so far.
+func (g *rig) went() []Frame {
+	synctest.Wait()
+	g.bus.mu.Lock()
+	defer g.bus.mu.Unlock()
+	return slices.Clone(g.bus.sent)
 }
 
 func (g *rig) seen() (got, states string) {
@@ -106,8 +114,7 @@ func TestConversation(t *testing.T) {
 		if err := errors.Join(g.Send(Television, 0x04), g.Send(Broadcast, 0x82, 0x10, 0)); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
-		if s := g.bus.sent; len(s) != 2 || s[0].String() != "4>0 04" || s[1].String() != "4>15 82 10 00" {
+		if s := g.went(); len(s) != 2 || s[0].String() != "4>0 04" || s[1].String() != "4>15 82 10 00" {
 			t.Errorf("sent %v", s)
 		}
 		if c := g.Counts(); c != (Counts{Received: 3, Sent: 2}) {
@@ -130,8 +137,7 @@ func TestCable(t *testing.T) {
 		if err := g.Send(Television, 0x04); err != nil {
 			t.Error(err)
 		}
-		synctest.Wait()
-		if s := g.bus.sent; len(s) != 1 || s[0].String() != "15>0 04" {
+		if s := g.went(); len(s) != 1 || s[0].String() != "15>0 04" {
 			t.Errorf("sent %v", s)
 		}
 		for range 3 {
@@ -152,10 +158,10 @@ func TestCable(t *testing.T) {
 func TestNoAddressFree(t *testing.T) {
 	run(t, func(b *model) { b.address = 15 }, func(t *testing.T, g *rig) {
 		time.Sleep(10 * time.Minute)
+		g.bus.mu.Lock()
 		if n := g.bus.claims; n < 10 || n > 20 {
 			t.Errorf("asked %d times in ten minutes", n)
 		}
-		g.bus.mu.Lock()
 		g.bus.address = 8
 		g.bus.mu.Unlock()
 		time.Sleep(longestClaim + time.Second)
@@ -182,15 +188,15 @@ func TestPhysicalOfDisplay(t *testing.T) {
 	}
 }
 
-// A flood costs neither memory nor the messages that are sent meanwhile.
+// A flood costs neither memory nor the messages that are sent meanwhile, even if
+// the owner is slow.
 func TestFlood(t *testing.T) {
-	run(t, nil, func(t *testing.T, g *rig) {
+	run(t, func(b *model) { b.slow = 10 * time.Millisecond }, func(t *testing.T, g *rig) {
 		time.Sleep(time.Second)
-		g.slow = 10 * time.Millisecond
 		for i := range 10_000 {
 			g.bus.arrive(0x04, 0x44, byte(i))
 			if i%100 == 0 {
-				time.Sleep(time.Millisecond)
+				time.Sleep(20 * time.Millisecond)
 			}
 		}
 		if err := g.Send(Television, 0x90, 0); err != nil {
@@ -228,11 +234,37 @@ func TestSending(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
+		g.mu.Lock()
 		if last := g.sent[len(g.sent)-1]; !errors.Is(last, ErrNack) {
 			t.Errorf("nobody takes it: %v", last)
 		}
+		g.mu.Unlock()
 		if g.Send(16) == nil || g.Send(-1) == nil || g.Send(0, bytes.Repeat([]byte{1}, 16)...) == nil {
 			t.Error("impossible messages are taken")
+		}
+	})
+}
+
+// A result that comes after it was given up is not that of the next message.
+func TestLateResult(t *testing.T) {
+	run(t, func(b *model) { b.deaf = true }, func(t *testing.T, g *rig) {
+		time.Sleep(time.Second)
+		if err := errors.Join(g.Send(Television, 0x04), g.Send(Television, 0x8f)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(longestFlight + time.Second)
+		late := func(sequence uint32) Counts {
+			g.bus.mu.Lock()
+			g.bus.queue(message{length: 2, sequence: sequence, txStatus: txOK})
+			g.bus.mu.Unlock()
+			synctest.Wait()
+			return g.Counts()
+		}
+		if c := late(1); c != (Counts{Failed: 1}) {
+			t.Errorf("after the result of the first: %+v", c)
+		}
+		if c := late(2); c != (Counts{Failed: 1, Sent: 1}) {
+			t.Errorf("after that of the second: %+v", c)
 		}
 	})
 }

@@ -29,8 +29,9 @@ type model struct {
 	events   []event
 	inbox    []message
 	sent     []Frame
-	deaf     bool  // results of messages do not come
-	status   uint8 // of messages that are sent
+	slow     time.Duration // that the owner takes for each message
+	deaf     bool          // results of messages do not come
+	status   uint8         // of messages that are sent
 	sequence uint32
 	signals  bool
 	opened   int

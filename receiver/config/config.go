@@ -22,11 +22,11 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
+	fleet "aerie/receiver/fleet/pairing"
 	"aerie/receiver/ota"
 )
 
@@ -35,6 +35,7 @@ type Config struct {
 	Name     string `toml:"name"`
 	Identity string `toml:"identity"`
 	State    string `toml:"state"`
+	TimeZone string `toml:"time_zone"`
 
 	WiFi struct {
 		Manage   bool   `toml:"manage"`
@@ -83,6 +84,16 @@ type Config struct {
 		Initial int    `toml:"initial_volume"`
 	} `toml:"audio"`
 
+	Panel struct {
+		LED    string `toml:"led"`
+		Button string `toml:"button"`
+	} `toml:"panel"`
+
+	TV struct {
+		Control      string `toml:"control"`
+		StandbyAfter int    `toml:"standby_after"`
+	} `toml:"tv"`
+
 	MQTT struct {
 		Broker   string `toml:"broker"`
 		User     string `toml:"user"`
@@ -96,6 +107,14 @@ type Config struct {
 		Window  string `toml:"window"`
 		Confirm int    `toml:"confirm"`
 	} `toml:"updates"`
+
+	Fleet struct {
+		Server string `toml:"server"`
+		Code   string `toml:"code"`
+		Pool   string `toml:"pool"`
+		Azure  string `toml:"azure"`
+		Root   string `toml:"root"`
+	} `toml:"fleet"`
 
 	Log struct {
 		Level  string `toml:"level"`
@@ -119,10 +138,14 @@ func Default() *Config {
 	c.Audio.Output = "auto"
 	c.Audio.Curve = "flat"
 	c.Audio.Initial = -15
+	c.TV.Control = "auto"
+	c.TV.StandbyAfter = 60
 	c.MQTT.Topic = "aerie"
 	c.Updates.Mode = "auto"
 	c.Updates.Window = "02:00-05:00"
 	c.Updates.Confirm = 5
+	c.Fleet.Pool = "aerie"
+	c.Fleet.Root = fleet.DefaultRoot
 	c.Log.Level = "info"
 	return c
 }
@@ -140,11 +163,12 @@ type Setting struct {
 
 // Settings returns the table, bound to c.
 func (c *Config) Settings() []Setting {
-	w, n, a, v, s, m, u, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.MQTT, &c.Updates, &c.Log
+	w, n, a, v, s, t, p, m, u, f, l := &c.WiFi, &c.Network, &c.Access, &c.Video, &c.Audio, &c.TV, &c.Panel, &c.MQTT, &c.Updates, &c.Fleet, &c.Log
 	return []Setting{
 		{"name", "name", "NAME", "Name in the sender's list. Empty: the host name.", &c.Name, func() error { return checkName(c.Name) }},
 		{"identity", "identity", "mirror|airplay2|both", "What senders take the receiver for. mirror: screens and their sound, and music from senders without AirPlay 2; every sender is known to take it. airplay2: a loudspeaker of AirPlay 2, encrypted and without a picture. both: one entry for screens and AirPlay 2, which fewer senders are known to take.", &c.Identity, func() error { return oneOf(c.Identity, "mirror", "airplay2", "both") }},
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
+		{"time_zone", "", "ZONE", "Time zone of the clock on the TV, of the hours for updates and of the log, such as Europe/Berlin. Empty: that of the system.", &c.TimeZone, c.checkZone},
 
 		{"wifi.manage", "manage-wifi", "", "Join the network below, and open an access point with a page for the settings while there is none: for an appliance. Needs NetworkManager.", &w.Manage, nil},
 		{"wifi.ssid", "", "NAME", "Name of the Wi-Fi network to join. Empty: none.", &w.SSID, func() error { return checkSSID(w.SSID) }},
@@ -183,29 +207,31 @@ func (c *Config) Settings() []Setting {
 		{"audio.volume_curve", "", "flat|taper", "flat: the slider's decibels as they are. taper: half the slider is half as loud.", &s.Curve, func() error { return oneOf(s.Curve, "flat", "taper") }},
 		{"audio.initial_volume", "", "DB", "Volume that senders are told at first, from -30 to 0.", &s.Initial, func() error { return within(s.Initial, -30, 0) }},
 
+		{"tv.control", "tv", "auto|off|DEVICE", "Wake the television when a session begins, and take the keys of its remote, over HDMI-CEC. auto: if the display can do that. DEVICE: an adapter such as /dev/cec0.", &t.Control, func() error { return checkControl(t.Control) }},
+		{"tv.standby_after", "", "S", "How long after the last session a television that was woken for it goes back to sleep, in seconds. 0: it stays on.", &t.StandbyAfter, func() error { return within(t.StandbyAfter, 0, 86400) }},
+
+		{"panel.led", "led", "NAME", "Light that says how the receiver is: one of the kernel's, such as ACT, or a GPIO line, such as GPIO17; with ! before it where it is the wrong way round. Empty: none.", &p.LED, func() error { return checkLine(p.LED) }},
+		{"panel.button", "button", "LINE", "GPIO line of a button to ground, such as GPIO26. A short press shows the next PIN, or sends a sender away that is there; ten seconds forget everything. Empty: none.", &p.Button, func() error { return checkLine(p.Button) }},
+
 		{"mqtt.broker", "mqtt", "HOST:PORT", "Publish what is playing to this MQTT broker, without encryption. Empty: nowhere.", &m.Broker, func() error { return checkAddr(m.Broker) }},
 		{"mqtt.user", "", "NAME", "Name by which the broker knows the receiver. Empty: none.", &m.User, nil},
 		{"mqtt.password", "", "TEXT", "Password that goes with it.", &m.Password, nil},
 		{"mqtt.topic", "", "TOPIC", "What the topics begin with.", &m.Topic, func() error { return checkTopic(m.Topic) }},
 
 		{"updates.mode", "", "off|notify|auto", "What an appliance does about new versions by itself: nothing, say that there is one, or install it when nobody has played for half an hour. What plays is never interrupted.", &u.Mode, func() error { return oneOf(u.Mode, "off", "notify", "auto") }},
-		{"updates.url", "", "URL", "Folder of releases: an https:// address or a path. Empty: nowhere.", &u.URL, func() error { return checkFolder(u.URL) }},
+		{"updates.url", "", "URL", "Folder of releases: an https:// address or a path. http:// works too, and tells the network what is fetched. Empty: nowhere.", &u.URL, func() error { return checkFolder(u.URL) }},
 		{"updates.window", "", "HH:MM-HH:MM", "Part of the day in which a minute without playing is enough. Empty: none.", &u.Window, func() error { _, err := ota.ParseWindow(u.Window); return err }},
 		{"updates.confirm", "", "N", "Minutes for which a new version must work before it is kept. Until then three starts that fail bring the old one back.", &u.Confirm, func() error { return within(u.Confirm, 0, 60) }},
+
+		{"fleet.server", "fleet", "HOST:PORT", "Service of the fleet that the receiver belongs to. Empty: none.", &f.Server, func() error { return checkAddr(f.Server) }},
+		{"fleet.code", "", "CODE", "One-time code that the service issued for the receiver. Empty: the receiver shows one, which its owner types into the page of the service.", &f.Code, func() error { return checkCode(f.Code) }},
+		{"fleet.pool", "", "NAME", "Which services of the fleet look after the receiver.", &f.Pool, func() error { return checkWord(f.Pool) }},
+		{"fleet.azure", "", "TEXT", "Connection string of the receiver at an Azure IoT Hub, in place of a server. Empty: none.", &f.Azure, func() error { return checkHub(f.Azure) }},
+		{"fleet.root", "", "NAME", "Property below which the fleet's are in the receiver's twin. Services must have the same.", &f.Root, func() error { return checkWord(f.Root) }},
 
 		{"log.level", "log", "debug|info|warn|error", "How much is logged.", &l.Level, func() error { return oneOf(l.Level, "debug", "info", "warn", "error") }},
 		{"log.record", "record", "FILE", "Write the conversation with senders to this file, without secrets and without picture and sound, for a report about a new device.", &l.Record, nil},
 	}
-}
-
-// Secret tells whether the value is to be kept from logs, screens and prints.
-func (s *Setting) Secret() bool { return strings.HasSuffix("."+s.Key, ".password") }
-
-// Appliance changes the defaults to those of a machine that does nothing else:
-// the page is where people look for it, and Wi-Fi is looked after.
-func (c *Config) Appliance() {
-	c.WiFi.Manage = true
-	c.Network.HTTP = ":80"
 }
 
 // Check tells the first mistake in the values.
@@ -252,42 +278,6 @@ func checkName(s string) error {
 	return nil
 }
 
-// checkSSID holds a name to the 32 bytes of IEEE 802.11.
-func checkSSID(s string) error {
-	if len(s) > 32 {
-		return fmt.Errorf("longer than 32 bytes")
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return fmt.Errorf("contains a control character")
-	}
-	return nil
-}
-
-// checkPassphrase holds a passphrase to what WPA takes (IEEE 802.11 annex J.4):
-// 8 to 63 characters of ASCII, or the key itself as 64 hexadecimal digits. The
-// message must not repeat it.
-func checkPassphrase(s string) error {
-	switch {
-	case s == "":
-		return nil
-	case len(s) == 64 && strings.Trim(s, "0123456789abcdefABCDEF") == "":
-		return nil
-	case len(s) < 8 || len(s) > 63:
-		return fmt.Errorf("has %d characters; passwords of Wi-Fi have 8 to 63", len(s))
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }):
-		return fmt.Errorf("passwords of Wi-Fi have letters without accents, digits and signs only")
-	}
-	return nil
-}
-
-// checkCountry holds a country to two letters (ISO 3166-1 alpha-2).
-func checkCountry(s string) error {
-	if s != "" && (len(s) != 2 || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
-		return fmt.Errorf("%q is not a country in two capital letters, such as DE or US", s)
-	}
-	return nil
-}
-
 func checkAddr(s string) error {
 	if s == "" {
 		return nil
@@ -298,17 +288,6 @@ func checkAddr(s string) error {
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("port %q is not a number up to 65535", port)
-	}
-	return nil
-}
-
-// checkFolder holds an address to those that updates are fetched from.
-func checkFolder(s string) error {
-	if s == "" || strings.HasPrefix(s, "/") {
-		return nil
-	}
-	if u, err := url.Parse(s); err != nil || u.Scheme != "https" || u.Hostname() == "" {
-		return fmt.Errorf("%q is neither an https:// address nor a path such as /media/usb", s)
 	}
 	return nil
 }

@@ -10,7 +10,10 @@ import (
 )
 
 // Change is a new value of a setting, written as a flag takes it.
-type Change struct{ Key, Value string }
+type Change struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
 
 // ErrEdit says that a file is written in a way that cannot be changed bit by
 // bit; a new one can take its place.

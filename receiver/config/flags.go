@@ -77,3 +77,16 @@ func (s *Setting) Switch() bool {
 	_, is := s.value.(*bool)
 	return is
 }
+
+// Secret tells whether the value is to be kept from logs, screens and prints.
+func (s *Setting) Secret() bool {
+	return strings.HasSuffix("."+s.Key, ".password") || s.Key == "fleet.code" || s.Key == "fleet.azure"
+}
+
+// Appliance changes the defaults to those of a machine that does nothing else:
+// the page is where people look for it, and Wi-Fi is looked after.
+func (c *Config) Appliance() {
+	c.WiFi.Manage = true
+	c.Panel.LED = "ACT"
+	c.Network.HTTP = ":80"
+}

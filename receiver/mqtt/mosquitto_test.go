@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -131,8 +132,13 @@ func TestMosquitto(t *testing.T) {
 	eventually(t, address, "house/tv/status", offline)
 
 	// A wrong password is said.
-	o.Password = "wrong"
-	if _, err := New(o).converse(t.Context()); err == nil || !strings.Contains(err.Error(), "password") && !strings.Contains(err.Error(), "allow") {
+	refused := make(chan error, 1)
+	wrong := NewClient(ClientOptions{Address: address, ClientID: "aerie-wrong", SignIn: func() (string, string, time.Time) { return "aerie", "wrong", time.Time{} },
+		Down: func(err error) { refused <- err; cancel() }})
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	wrong.Run(ctx, nil)
+	if err := <-refused; !errors.Is(err, ErrRefused) {
 		t.Errorf("with a wrong password: %v", err)
 	}
 }

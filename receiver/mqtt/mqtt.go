@@ -1,25 +1,26 @@
-// Package mqtt publishes what the receiver does to an MQTT broker, so that a
-// house can dim the light when a film begins. It is a publisher of MQTT 3.1.1
-// and nothing more: it subscribes to nothing, so a broker can tell it nothing.
+// Package mqtt is the receiver's end of MQTT 3.1.1: a Client whose connection
+// comes back whenever it breaks, for the fleet, and a Publisher on top of it that
+// tells a house what is playing, so that the light can be dimmed when a film
+// begins. The publisher subscribes to nothing, so its broker can tell it nothing.
 //
-// A topic has one value at a time, which the broker keeps for those who come
-// later (retained, QoS 0). While the broker is away, or slow, the newest value
-// of each topic waits and older ones are dropped, which Replaced counts; after
-// a reconnection all of them are sent again. A will tells everybody when the
-// receiver is gone.
+// A topic of a publisher has one value at a time, which the broker keeps for
+// those who come later (retained, QoS 0). While the broker is away, or slow, the
+// newest value of each topic waits and older ones are dropped, which Replaced
+// counts; after a reconnection all of them are sent again. A will tells
+// everybody when the receiver is gone.
 //
-// The protocol costs 30 KB of program here; the usual library, with its web
-// sockets and its store for messages that must not be lost, 450.
+// The protocol is that of Eclipse Paho. What is added here is what an appliance
+// needs on a bad day: connections that are made anew with patience and a
+// little chance, credentials that are renewed in time, packets of bounded size.
 //
 // Proof: mqtt_test.go (a broker in simulated time that refuses, vanishes, says
-// nonsense or nothing; values that replace one another), mosquitto_test.go
-// (Mosquitto), and a fuzz target for what brokers send.
+// nonsense or nothing; values that replace one another), client_test.go (the
+// same of a client; credentials that end), mosquitto_test.go (Mosquitto), and a
+// fuzz target for what brokers send.
 package mqtt
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"maps"
 	"net"
 	"slices"
@@ -71,14 +72,12 @@ type Publisher struct {
 	mu     sync.Mutex
 	values map[string][]byte // by topic, without its base
 	fresh  map[string]bool   // not sent on this connection yet
+	up     bool              // there is a connection
 	wake   chan struct{}
 }
 
 // New makes a publisher; Run makes it publish.
 func New(o Options) *Publisher {
-	if o.Dial == nil {
-		o.Dial = (&net.Dialer{}).DialContext
-	}
 	return &Publisher{o: o, values: map[string][]byte{}, fresh: map[string]bool{}, wake: make(chan struct{}, 1)}
 }
 
@@ -105,7 +104,7 @@ func (p *Publisher) Set(name string, value []byte) {
 func (p *Publisher) take() (name string, value []byte, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.fresh) == 0 {
+	if !p.up || len(p.fresh) == 0 {
 		return "", nil, false
 	}
 	name = slices.Min(slices.Collect(maps.Keys(p.fresh)))
@@ -113,113 +112,71 @@ func (p *Publisher) take() (name string, value []byte, ok bool) {
 	return name, p.values[name], true
 }
 
-// again makes everything unsent, for another connection.
-func (p *Publisher) again() {
+// gone notes that there is no connection.
+func (p *Publisher) gone() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.up = false
+}
+
+// connected makes everything unsent, for another connection.
+func (p *Publisher) connected() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.up = true
 	for name := range p.values {
 		p.fresh[name] = true
+	}
+	select {
+	case p.wake <- struct{}{}:
+	default:
 	}
 }
 
 // Run publishes until the context ends, and says farewell.
 func (p *Publisher) Run(ctx context.Context) {
-	wait := firstWait
+	status := func(value string) Message {
+		return Message{Topic: p.o.topic(statusTopic), Payload: []byte(value), Retain: true}
+	}
+	will := status(offline)
+	o := ClientOptions{
+		Address: p.o.Address, ClientID: p.o.ClientID, Dial: p.o.Dial, Will: &will,
+		SignIn: func() (string, string, time.Time) { return p.o.User, p.o.Password, time.Time{} },
+		Down: func(err error) {
+			p.gone()
+			p.o.Log.Warn("mqtt: not connected", "broker", p.o.Address, "error", err)
+		},
+		Receive: func(Message) {},
+	}
+	var client *Client
+	o.Up = func() {
+		p.o.Log.Info("mqtt: connected", "broker", p.o.Address, "topic", p.o.Base)
+		if client.Send(status(online)) == nil {
+			p.connected()
+		}
+	}
+	client = NewClient(o)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { p.feed(ctx, client) })
+	// A farewell keeps the will unsaid, so it is said here.
+	client.Run(ctx, func() []Message { return []Message{will} })
+}
+
+// feed sends values as they come. One that cannot be sent any more is sent on
+// the next connection, with all others.
+func (p *Publisher) feed(ctx context.Context, client *Client) {
 	for {
-		served, err := p.converse(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if served {
-			wait = firstWait
-		}
-		p.o.Log.Warn("mqtt: not connected", "broker", p.o.Address, "error", err, "again in", wait)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-p.wake:
 		}
-		wait = min(2*wait, lastWait)
-	}
-}
-
-// converse holds one conversation. Served tells that the broker accepted it.
-func (p *Publisher) converse(ctx context.Context) (served bool, err error) {
-	dialing, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	c, err := p.o.Dial(dialing, "tcp", p.o.Address)
-	if err != nil {
-		return false, err
-	}
-	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		return false, err
-	}
-	r := bufio.NewReaderSize(c, maxReceived)
-	if _, err := c.Write(connect(&p.o)); err != nil {
-		return false, err
-	}
-	if err := accepted(r); err != nil {
-		return false, err
-	}
-	p.o.Log.Info("mqtt: connected", "broker", p.o.Address, "topic", p.o.Base)
-	p.again()
-	broken := make(chan error, 1)
-	go func() { broken <- p.listen(c, r) }()
-	err = p.send(ctx, c, broken)
-	return true, err
-}
-
-// listen reads what the broker says, which is that it is there.
-func (p *Publisher) listen(c net.Conn, r *bufio.Reader) error {
-	for {
-		if err := c.SetReadDeadline(time.Now().Add(keepAlive + patience)); err != nil {
-			return err
-		}
-		kind, _, err := readPacket(r)
-		if err != nil {
-			return err
-		}
-		if kind != typePong {
-			return errPacket
-		}
-	}
-}
-
-// send sends values as they come, and signs of life.
-func (p *Publisher) send(ctx context.Context, c net.Conn, broken <-chan error) error {
-	write := func(b []byte) error {
-		if err := c.SetWriteDeadline(time.Now().Add(patience)); err != nil {
-			return err
-		}
-		_, err := c.Write(b)
-		return err
-	}
-	if err := write(publish(p.o.topic(statusTopic), []byte(online))); err != nil {
-		return err
-	}
-	ping := time.NewTicker(keepAlive)
-	defer ping.Stop()
-	for {
 		for name, value, ok := p.take(); ok; name, value, ok = p.take() {
-			if err := write(publish(p.o.topic(name), value)); err != nil {
-				return err
+			if client.Send(Message{Topic: p.o.topic(name), Payload: value, Retain: true}) != nil {
+				break
 			}
 			p.Sent.Inc()
-		}
-		select {
-		case <-p.wake:
-		case <-ping.C:
-			if err := write(appendPacket(nil, typePing, nil)); err != nil {
-				return err
-			}
-		case err := <-broken:
-			return err
-		case <-ctx.Done():
-			// A farewell keeps the will unsaid, so it is said here.
-			_ = write(publish(p.o.topic(statusTopic), []byte(offline)))
-			_ = write(appendPacket(nil, typeDisconnect, nil))
-			return errors.New("mqtt: the end")
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -80,24 +79,24 @@ func (n *notes) take() []string {
 // serve accepts a connection and writes down what is published on it until it
 // ends.
 func serve(c net.Conn, note func(string)) {
-	if kind, body, err := anyPacket(c); err != nil || kind != typeConnect || !bytes.HasPrefix(body, []byte("\x00\x04MQTT\x04")) {
+	if kind, body, err := anyPacket(c); err != nil || kind != 0x10 || !bytes.HasPrefix(body, []byte("\x00\x04MQTT\x04")) {
 		note(fmt.Sprintf("no connection: %x %x %v", kind, body, err))
 		return
 	}
-	_, _ = c.Write([]byte{typeAccepted, 2, 0, 0})
+	_, _ = c.Write([]byte{typeConnAck, 2, 0, 0})
 	for {
 		kind, body, err := anyPacket(c)
 		switch {
 		case err != nil:
 			note("gone")
 			return
-		case kind == typePublish|flagRetain:
+		case kind == typePublish|1:
 			n := int(body[0])<<8 | int(body[1])
 			note(string(body[2:2+n]) + "=" + string(body[2+n:]))
-		case kind == typePing:
-			_, _ = c.Write([]byte{typePong, 0})
+		case kind == 0xc0:
+			_, _ = c.Write([]byte{0xd0, 0})
 			note("ping")
-		case kind == typeDisconnect:
+		case kind == 0xe0:
 			note("farewell")
 		default:
 			note(fmt.Sprintf("packet %x", kind))
@@ -212,78 +211,8 @@ func TestReconnection(t *testing.T) {
 			c.Close()
 		}
 		go func() { serve(<-b.conns, func(string) {}) }()
-		time.Sleep(time.Second)
+		time.Sleep(time.Minute)
 		cancel()
 		synctest.Wait()
-	})
-}
-
-// Brokers that refuse, say nonsense or nothing.
-func TestOddBrokers(t *testing.T) {
-	for name, c := range map[string]struct{ answer, want string }{
-		"wrong password": {"\x20\x02\x00\x04", "user and password"},
-		"odd code":       {"\x20\x02\x00\x63", "code 99"},
-		"another packet": {"\xd0\x00", "malformed"},
-		"web server":     {"HTTP/1.1 400 Bad Request\r\n\r\n", "timeout"},
-		"endless length": {"\x20\xff\xff\xff\xff\x01", "malformed"},
-		"half":           {"\x20\x02\x00", "timeout"},
-		"nothing":        {"", "timeout"},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			b := &broker{conns: make(chan net.Conn, 1)}
-			p := New(Options{Base: "aerie", User: "u", Password: "p", Dial: b.dial, Log: slog.New(slog.DiscardHandler)})
-			go func() {
-				there := <-b.conns
-				go func() { _, _ = io.Copy(io.Discard, there) }()
-				_, _ = there.Write([]byte(c.answer))
-			}()
-			served, err := p.converse(t.Context())
-			if served || err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%s: %v, %v", name, served, err)
-			}
-		})
-	}
-}
-
-// A broker that stops answering is left.
-func TestSilentBroker(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := &broker{conns: make(chan net.Conn, 1)}
-		p := New(Options{Base: "aerie", Dial: b.dial, Log: slog.New(slog.DiscardHandler)})
-		go func() {
-			there := <-b.conns
-			go func() { _, _ = io.Copy(io.Discard, there) }()
-			_, _ = there.Write([]byte{typeAccepted, 2, 0, 0})
-		}()
-		began := time.Now()
-		served, err := p.converse(t.Context())
-		if d := time.Since(began); !served || err == nil || d != keepAlive+patience {
-			t.Errorf("%v, %v after %v", served, err, d)
-		}
-	})
-}
-
-func TestConnectPacket(t *testing.T) {
-	o := Options{Base: "a", User: "u", Password: "pw", ClientID: "id"}
-	const want = "\x10\x28\x00\x04MQTT\x04\xe6\x00\x1e\x00\x02id\x00\x08a/status\x00\x07offline\x00\x01u\x00\x02pw"
-	if got := connect(&o); string(got) != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
-func FuzzReadPacket(f *testing.F) {
-	f.Add([]byte{0x20, 2, 0, 0})
-	f.Add([]byte{0xd0, 0})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r := bufio.NewReader(bytes.NewReader(b))
-		for {
-			_, body, err := readPacket(r)
-			if err != nil {
-				return
-			}
-			if len(body) > maxReceived {
-				t.Fatalf("%d bytes", len(body))
-			}
-		}
 	})
 }

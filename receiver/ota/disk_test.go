@@ -38,6 +38,7 @@ type inode struct {
 	now, synced       []byte
 	mode, syncedModes fs.FileMode
 	target            string
+	lost              bool // a sync failed, and the next one does not know
 }
 
 // naming is a change of names: it takes one away, gives one to an inode, or
@@ -307,7 +308,11 @@ func (f *openFile) Chmod(mode fs.FileMode) error {
 
 func (f *openFile) Sync() error {
 	if err := f.disk.step(true); err != nil {
+		f.node.lost = true
 		return err
+	}
+	if f.node.lost {
+		return nil
 	}
 	f.node.synced, f.node.syncedModes = f.node.now, f.node.mode
 	return nil
@@ -383,6 +388,30 @@ func (d *disk) copy() *disk {
 	}
 	c.medium = maps.Clone(c.view)
 	return c
+}
+
+// restart returns the disk as the next process finds it when the power stayed
+// on: nothing is lost yet, and nothing fails any more.
+func (d *disk) restart() *disk {
+	nodes := map[*inode]*inode{nil: nil}
+	same := func(n *inode) *inode {
+		if _, ok := nodes[n]; !ok {
+			c := *n
+			nodes[n] = &c
+		}
+		return nodes[n]
+	}
+	next := &disk{view: map[string]*inode{}, medium: map[string]*inode{}}
+	for name, n := range d.view {
+		next.view[name] = same(n)
+	}
+	for name, n := range d.medium {
+		next.medium[name] = same(n)
+	}
+	for _, n := range d.pending {
+		next.pending = append(next.pending, naming{n.from, n.to, same(n.node)})
+	}
+	return next
 }
 
 // put writes a file as somebody else would.

@@ -1,7 +1,10 @@
 package ota
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,16 +33,23 @@ func TestFailure(t *testing.T) {
 				what := fmt.Sprintf("%s, operation %d fails with %v", c.name, failure, err)
 				broken.cut = true
 				started(t, broken) // something, with everything failing
-				after := broken.copy()
-				if got := started(t, after.copy()); !slices.Contains(allowed, got) {
+				after := broken.restart()
+				if got := started(t, after.restart()); !slices.Contains(allowed, got) {
 					t.Fatalf("%s: %s is started, want one of %v\n%v", what, got, allowed, after)
 				}
 				if strings.HasPrefix(c.name, "install") && doErr != nil {
-					if err := c.do(storeOn(after)); err != nil && !errors.Is(err, ErrInstalled) {
+					err := c.do(storeOn(after))
+					if errors.Is(err, ErrInstalled) {
+						continue // all but the last flush was done
+					}
+					if err != nil {
 						t.Fatalf("%s: the next try: %v", what, err)
 					}
-					if got := started(t, after); got != want[i+1] {
-						t.Fatalf("%s: %s is started after the next try, want %s", what, got, want[i+1])
+					// It is there to stay.
+					for _, d := range after.afterPowerLoss() {
+						if got := started(t, d); got != want[i+1] {
+							t.Fatalf("%s: %s is started after the next try and a cut, want %s", what, got, want[i+1])
+						}
 					}
 				}
 			}
@@ -202,6 +212,59 @@ func flip(d *disk, name string, at int) {
 	d.put(name, string(b))
 }
 
+// TestLaterState reads a state and a description with fields that a later
+// version has added: the launcher is the oldest program on a device.
+func TestLaterState(t *testing.T) {
+	d := lived(t, 9)
+	b := strings.Replace(d.content(stateName), `"state": {`, `"state": {"schedule": {"next": [1, 2]},`, 1)
+	var e envelope
+	if err := json.Unmarshal([]byte(b), &e); err != nil {
+		t.Fatal(err)
+	}
+	var body bytes.Buffer
+	if err := json.Compact(&body, e.State); err != nil {
+		t.Fatal(err)
+	}
+	e.SHA256 = sha256.Sum256(body.Bytes())
+	content, err := json.Marshal(struct {
+		envelope
+		Writer string `json:"writer"`
+	}{e, "9.9"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.put(stateName, string(content))
+	d.put(descriptionName(B), strings.Replace(d.content(descriptionName(B)), `{`, `{"channel": "beta",`, 1))
+	if got := started(t, d); got != "2" || !storeOn(d).Proven(B) {
+		t.Errorf("%s is started, %+v", got, storeOn(d).Status(""))
+	}
+}
+
+// TestNewerFactory: a card with a newer factory version and old slots starts
+// the former.
+func TestNewerFactory(t *testing.T) {
+	d := lived(t, 9)
+	s := storeOn(d)
+	s.factory = Release{Version: "8", Counter: 9}
+	if err := s.Launch(func(c Choice) error {
+		if c.Slot != Factory {
+			t.Errorf("%+v is started", c)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Status(""); st.WentBack != "went back from 2 to the factory version: 2 is older than the factory version; 1 is older than the factory version" {
+		t.Errorf("says %q", st.WentBack)
+	}
+	if err := s.Install(t.Context(), update(7)); !errors.Is(err, ErrOld) {
+		t.Errorf("an old release is installed: %v", err)
+	}
+	if err := s.Install(t.Context(), update(9)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestUnstartable: a program that the kernel does not take is passed over, and
 // the error of the factory binary is the launcher's.
 func TestUnstartable(t *testing.T) {
@@ -247,14 +310,16 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestSelfTest: a release that fails its self-test is remembered as bad, and
-// nothing of it stays.
+// TestSelfTest: a release that fails its self-test three times is remembered
+// as bad, and nothing of it stays.
 func TestSelfTest(t *testing.T) {
 	d := lived(t, 9)
 	u := update(3)
 	u.Test = func(context.Context, string) error { return errors.New("the decoder does not work") }
-	if err := storeOn(d).Install(context.Background(), u); !errors.Is(err, ErrTest) {
-		t.Errorf("installed with %v", err)
+	for range Tries {
+		if err := storeOn(d).Install(context.Background(), u); !errors.Is(err, ErrTest) {
+			t.Errorf("installed with %v", err)
+		}
 	}
 	if err := storeOn(d).Install(context.Background(), update(3)); !errors.Is(err, ErrBad) || !strings.Contains(err.Error(), "the decoder does not work") {
 		t.Errorf("tried again with %v", err)

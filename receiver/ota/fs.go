@@ -6,7 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -47,7 +47,8 @@ type File interface {
 	Sync() error
 }
 
-// folder is an FS of the operating system. Links in it lead nowhere else.
+// folder is an FS of the operating system. Links in it lead nowhere else, and
+// nothing waits for the other end of a pipe that stands in the place of a file.
 type folder struct {
 	root  *os.Root
 	owner *syscall.Stat_t // to whom new files are given; nil: whoever makes them
@@ -60,7 +61,7 @@ type folder struct {
 // receiver can replace what the owner of the device has installed by hand.
 func OpenFolder(name string) (FS, error) {
 	if err := os.Mkdir(name, 0o755); err == nil {
-		inheritOwner(name)
+		adoptFolder(name)
 	}
 	root, err := os.OpenRoot(name)
 	if err != nil {
@@ -73,13 +74,20 @@ func OpenFolder(name string) (FS, error) {
 	return f, nil
 }
 
-// inheritOwner gives a folder that was just made the owner of its parent.
-func inheritOwner(name string) {
-	if st, err := os.Stat(path.Dir(path.Clean(name))); err == nil && os.Geteuid() == 0 {
+// adoptFolder gives a folder that was just made the owner of its parent, and
+// has its name reach the disk. Where that fails it serves all the same.
+func adoptFolder(name string) {
+	parent, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return
+	}
+	defer parent.Close()
+	if st, err := parent.Stat(); err == nil && os.Geteuid() == 0 {
 		if owner, ok := st.Sys().(*syscall.Stat_t); ok {
 			_ = os.Lchown(name, int(owner.Uid), int(owner.Gid))
 		}
 	}
+	_ = parent.Sync()
 }
 
 // own gives what was just made to the owner of the folder. Where that fails,
@@ -90,7 +98,6 @@ func (f *folder) own(name string) {
 	}
 }
 
-// Open does not wait for a pipe that stands in the place of a file.
 func (f *folder) Open(name string) (io.ReadCloser, error) {
 	return f.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
@@ -162,7 +169,7 @@ func (f *folder) SyncDir(name string) error {
 }
 
 func (f *folder) Lock(name string, wait time.Duration) (func(), error) {
-	file, err := f.root.OpenFile(name, os.O_RDONLY|os.O_CREATE, 0o644)
+	file, err := f.root.OpenFile(name, os.O_RDONLY|os.O_CREATE|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"syscall"
 )
 
@@ -54,7 +55,7 @@ func (b bounded) WriteAt(p []byte, at int64) (int, error) {
 }
 
 // Acceptable tells why a release would not be installed: an error that wraps
-// ErrOld, ErrBad, ErrInstalled or ErrTrying. Running is the slot that asks.
+// ErrOld, ErrBad, ErrInstalled or ErrTrying.
 func (s *Store) Acceptable(r Release, byHand bool) error {
 	if err := r.check(); err != nil {
 		return fmt.Errorf("ota: not a release: %w", err)
@@ -141,24 +142,31 @@ func (s *Store) free() (Slot, error) {
 // stage makes a slot hold a release, whole and on the disk.
 func (s *Store) stage(ctx context.Context, slot Slot, u Update) error {
 	if r, err := s.verify(slot); err == nil && r == u.Release {
-		return nil // an installation was cut short behind this
+		// An installation was cut short behind this, maybe before the names
+		// had reached the disk.
+		return s.disk.SyncDir(string(slot))
 	}
 	if err := s.disk.Mkdir(string(slot)); err != nil {
 		return err
 	}
 	partial := binaryName(slot) + partialSuffix
-	if err := s.fetch(ctx, slot, u); err != nil {
-		return err
+	resumed, err := s.fetch(ctx, slot, u)
+	if errors.Is(err, ErrDamaged) && resumed {
+		// What an earlier try left may be what a loss of power made of it.
+		s.discard(slot)
+		_, err = s.fetch(ctx, slot, u)
 	}
-	u.step(Checking)
-	if err := s.verifyFile(partial, u.Release, false); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := s.seal(partial); err != nil {
+		// What could not be flushed is not flushed by another attempt: the
+		// kernel takes it for done (fsync(2)).
+		s.discard(slot)
 		return err
 	}
 	u.step(Testing)
-	if err := u.Test(ctx, s.path+"/"+partial); err != nil {
+	if err := u.Test(ctx, filepath.Join(s.path, partial)); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -172,9 +180,9 @@ func (s *Store) stage(ctx context.Context, slot Slot, u Update) error {
 	return s.disk.SyncDir(string(slot))
 }
 
-// fetch makes the partial program whole. Beside it stands the description of
-// what it is a part of.
-func (s *Store) fetch(ctx context.Context, slot Slot, u Update) error {
+// fetch makes the partial program whole and checks it. Beside it stands the
+// description of what it is a part of; resumed tells that there was a part.
+func (s *Store) fetch(ctx context.Context, slot Slot, u Update) (resumed bool, err error) {
 	name, about := binaryName(slot)+partialSuffix, descriptionName(slot)+partialSuffix
 	var have int64
 	if r, err := s.readRelease(about); err == nil && r == u.Release {
@@ -186,19 +194,22 @@ func (s *Store) fetch(ctx context.Context, slot Slot, u Update) error {
 		s.discard(slot)
 		content, err := encodeJSON(u.Release)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := writeFile(s.disk, about, content); err != nil {
-			return err
+			return false, err
 		}
 	}
-	u.step(Fetching)
-	if have == u.Release.Size {
-		return nil
+	if have < u.Release.Size {
+		u.step(Fetching)
+		if err := edit(s.disk, name, func(f File) error {
+			return u.Fetch(ctx, bounded{f, u.Release.Size}, have)
+		}); err != nil {
+			return have > 0, err
+		}
 	}
-	return edit(s.disk, name, func(f File) error {
-		return u.Fetch(ctx, bounded{f, u.Release.Size}, have)
-	})
+	u.step(Checking)
+	return have > 0, s.verifyFile(name, u.Release, false)
 }
 
 // seal makes a program executable and has it reach the disk.
@@ -221,9 +232,16 @@ func (s *Store) discard(slot Slot) {
 	}
 }
 
-// reject remembers a release that failed its test.
+// reject counts a test that failed like a start. One may fail for a reason
+// that passes, such as another program that has all the memory.
 func (s *Store) reject(r Release, why error) {
-	if err := s.change(func(st *state) { st.setBad(r, why.Error()) }); err != nil {
+	err := s.change(func(st *state) {
+		n := st.starts(r.SHA256) + 1
+		if st.setStarts(r.SHA256, n); n >= Tries {
+			st.setBad(r, why.Error())
+		}
+	})
+	if err != nil {
 		s.log.Warn("ota: a release that does not work may be tried again", "error", err)
 	}
 }
@@ -231,9 +249,9 @@ func (s *Store) reject(r Release, why error) {
 // adopt has the next start take a slot.
 func (s *Store) adopt(slot Slot, r Release) error {
 	return s.locked(func(st *state) error {
-		var from Release
-		if current := s.Current(); current != Factory {
-			from, _ = s.describe(current)
+		var from Release // what runs, which is not in this slot
+		if st.Started == slot.other() || st.Started == "" && s.Current() == slot.other() {
+			from, _ = s.describe(slot.other())
 		}
 		st.Last = Event{Kind: Installed, From: from.Version, To: r.Version}
 		st.clearBad(r.SHA256)

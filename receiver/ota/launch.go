@@ -129,9 +129,7 @@ func (l *launch) examine(st *state, slot Slot, provenOnly bool) (Release, string
 }
 
 // doubt notes an error that says nothing about what is on the disk.
-func (l *launch) doubt(err error) {
-	l.doubtful = l.doubtful || !errors.Is(err, ErrDamaged) && !missing(err)
-}
+func (l *launch) doubt(err error) { l.doubtful = l.doubtful || !answered(err) }
 
 // tries is how often a release is started without being healthy.
 func (st *state) tries(r Release) int {

@@ -25,9 +25,9 @@
 // every part of what was not synced lost, and again during the recovery;
 // failure_test.go has every operation fail, the disk full, read-only and
 // damaged; model_test.go compares random lives with a simple model;
-// updater_test.go runs the schedule on a simulated clock; FuzzState and
-// FuzzDescription read hostile files. cmd/aerie/ota_test.go does it with real
-// programs and processes.
+// folder_test.go uses real file systems; updater_test.go runs the schedule on a
+// simulated clock; FuzzState, FuzzDescription and FuzzWindow read hostile
+// texts. cmd/aerie/ota_test.go does it with real programs and processes.
 package ota
 
 import (
@@ -35,7 +35,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -134,10 +133,22 @@ func (s *Store) current() (Slot, error) {
 	switch slot := Slot(target); {
 	case err == nil && slot.inStore():
 		return slot, nil
-	case err == nil, missing(err), errors.Is(err, syscall.EINVAL): // the last: no link
+	case err == nil, answered(err):
 		return Factory, nil
 	}
 	return Factory, err
+}
+
+// target is what the link leads to.
+type target struct {
+	slot   Slot
+	sha256 Digest
+}
+
+func (s *Store) target() target {
+	slot := s.Current()
+	r, _ := s.describe(slot) // zero for the factory's, and what cannot be read
+	return target{slot, r.SHA256}
 }
 
 // point makes the link name a slot, or removes it for Factory. The new link

@@ -276,6 +276,24 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestResumeOfNoise continues what a loss of power has made noise of: it is
+// fetched once more, from the beginning.
+func TestResumeOfNoise(t *testing.T) {
+	for _, size := range []int{1, len(program(1)) - 1, len(program(1)), len(program(1)) + 1} {
+		d := newDisk()
+		u := update(1)
+		u.Fetch = func(context.Context, Partial, int64) error { return errPower }
+		_ = storeOn(d).Install(context.Background(), u)
+		d.put(binaryName(A)+partialSuffix, strings.Repeat("\x00", size))
+		if err := storeOn(d).Install(context.Background(), update(1)); err != nil {
+			t.Errorf("%d bytes of noise: %v", size, err)
+		}
+		if got := started(t, d); got != "1" {
+			t.Errorf("%d bytes of noise: %s is started", size, got)
+		}
+	}
+}
+
 // TestWrongContent: what was fetched is not what was signed.
 func TestWrongContent(t *testing.T) {
 	text := program(1)

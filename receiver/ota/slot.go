@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 )
 
 // Limits of what is read of a slot.
@@ -115,7 +116,7 @@ func (s *Store) verifyFile(name string, r Release, executable bool) error {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, io.LimitReader(f, r.Size), make([]byte, 256<<10)); err != nil {
+	if _, err := io.CopyBuffer(h, io.LimitReader(f, r.Size), make([]byte, min(r.Size, 256<<10))); err != nil {
 		return err
 	}
 	if Digest(h.Sum(nil)) != r.SHA256 {
@@ -173,3 +174,18 @@ func edit(disk FS, name string, change func(File) error) error {
 
 // missing tells that there was nothing to read.
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// answered tells that an error is about what is on the disk, and will be the
+// same next time, in contrast to one of a disk that does not answer.
+func answered(err error) bool {
+	var e syscall.Errno
+	if !errors.As(err, &e) {
+		return true
+	}
+	switch e {
+	case syscall.ENOENT, syscall.EISDIR, syscall.ENOTDIR, syscall.ELOOP, syscall.EINVAL, syscall.ENXIO,
+		syscall.EBADMSG, syscall.EUCLEAN: // the last two: what the file system finds damaged
+		return true
+	}
+	return false
+}

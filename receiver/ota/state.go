@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // Limits of the state.
@@ -17,7 +15,7 @@ const (
 	maxReason = 300 // bytes
 	maxBad    = 16  // releases that are remembered as bad; the oldest goes
 	maxCount  = 1000
-	maxStarts = 4 // releases whose starts are counted, likewise
+	maxStarts = 8 // releases whose starts are counted, likewise
 )
 
 // stateFormat is that of the state file. The factory binary, the oldest
@@ -76,24 +74,26 @@ type Event struct {
 	Why  string `json:"why,omitempty"`
 }
 
+// versionName is a version as people read it.
+func versionName(version string) string {
+	if version == "" {
+		return "the factory version"
+	}
+	return version
+}
+
 // String says it in a sentence without the full stop.
 func (e Event) String() string {
-	name := func(version string) string {
-		if version == "" {
-			return "the factory version"
-		}
-		return version
-	}
 	var text string
 	switch e.Kind {
 	case Installed:
-		text = fmt.Sprintf("%s is installed over %s", name(e.To), name(e.From))
+		text = fmt.Sprintf("%s is installed over %s", versionName(e.To), versionName(e.From))
 	case Confirmed:
-		text = fmt.Sprintf("%s works", name(e.To))
+		text = fmt.Sprintf("%s works", versionName(e.To))
 	case WentBack:
-		text = fmt.Sprintf("went back from %s to %s", name(e.From), name(e.To))
+		text = fmt.Sprintf("went back from %s to %s", versionName(e.From), versionName(e.To))
 	case SentBack:
-		text = fmt.Sprintf("was sent back from %s to %s", name(e.From), name(e.To))
+		text = fmt.Sprintf("was sent back from %s to %s", versionName(e.From), versionName(e.To))
 	case StateLost:
 		text = "the record of updates was lost and made anew"
 	default:
@@ -196,6 +196,9 @@ func decodeState(data []byte) (st state, err error) {
 		return fail("starts %v", st.Starts)
 	case len(st.Bad) > maxBad:
 		return fail("%d bad releases", len(st.Bad))
+	case max(len(st.Last.From), len(st.Last.To)) > maxVersion || len(st.Last.Why) > maxReason+3 ||
+		slices.ContainsFunc(st.Bad, func(b badRelease) bool { return len(b.Version) > maxVersion || len(b.Why) > maxReason+3 }):
+		return fail("texts without end")
 	case st.Started != "" && st.Started != Factory && !st.Started.inStore():
 		return fail("slot %.20q", st.Started)
 	}
@@ -224,7 +227,7 @@ func (s *Store) load() (state, error) {
 		return st, nil
 	case missing(err):
 		return s.rebuild(), nil
-	case errors.Is(err, ErrDamaged), errors.Is(err, syscall.EISDIR):
+	case answered(err):
 		s.log.Error("the record of updates cannot be used and is made anew", "error", err)
 		st = s.rebuild()
 		st.Last = Event{Kind: StateLost, Why: short(err.Error())}

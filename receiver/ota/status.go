@@ -3,6 +3,7 @@ package ota
 // Status is what people and fleets want to know about the program of a device.
 type Status struct {
 	Version string `json:"version"` // that runs, or would be started
+	Counter uint64 `json:"counter"` // of its release; 0 if that is not known
 	Slot    Slot   `json:"slot"`
 	// Proven tells that the version has been healthy for long enough; one that
 	// has not may yet be given up.
@@ -14,7 +15,7 @@ type Status struct {
 	// Doing is what is under way, such as "downloading 42 %".
 	Doing string `json:"doing,omitempty"`
 	// Last is what happened last, and WentBack the same as a sentence where it
-	// is that a version was given up.
+	// is that a version was given up by the device.
 	Last     Event  `json:"last"`
 	WentBack string `json:"went_back,omitempty"`
 	// Problem is why the last check or installation failed.
@@ -41,21 +42,26 @@ func (s *Store) Status(running Slot) Status {
 	if running == "" {
 		running = s.Current()
 	}
-	version := func(slot Slot) string {
+	release := func(slot Slot) Release {
 		r, err := s.describe(slot)
 		switch {
 		case slot == Factory:
-			return s.factory.Version
+			return s.factory
 		case err != nil:
-			return "unknown"
+			return Release{Version: "unknown"}
 		}
-		return r.Version
+		return r
 	}
-	status := Status{Version: version(running), Slot: running, Proven: s.proven(st, running), Last: st.Last, Floor: max(st.Floor, s.factory.Counter)}
-	if next := s.Current(); next != running {
-		status.Pending = version(next)
+	runs := release(running)
+	status := Status{Version: runs.Version, Counter: runs.Counter, Slot: running, Proven: s.proven(st, running), Last: st.Last, Floor: max(st.Floor, s.factory.Counter)}
+	switch next := s.Current(); next {
+	case running:
+	case Factory:
+		status.Pending = versionName("")
+	default:
+		status.Pending = release(next).Version
 	}
-	if (st.Last.Kind == WentBack || st.Last.Kind == SentBack) && st.Last.From != status.Version {
+	if st.Last.Kind == WentBack && st.Last.From != status.Version {
 		status.WentBack = st.Last.String()
 	}
 	for _, b := range st.Bad {

@@ -28,7 +28,7 @@ const (
 
 	settledAfter  = time.Minute // healthy, and the starts of a proven version are forgotten
 	incomplete    = 6           // times as long, a version has to be healthy without a network or a display
-	idleByHand    = 5 * time.Second
+	idleByHand    = 3 * time.Second
 	idleInWindow  = time.Minute
 	idleAnyTime   = 30 * time.Minute
 	firstCheckMin = time.Minute
@@ -72,7 +72,7 @@ type UpdaterOptions struct {
 // confirms the version that it is a part of.
 type Updater struct {
 	o     UpdaterOptions
-	began Slot // the link when this program was started
+	began target // of the link when this program was started
 
 	mu     sync.Mutex
 	status Status // as it was told last
@@ -101,7 +101,7 @@ type order struct {
 
 // NewUpdater makes an updater. It begins with Run.
 func NewUpdater(o UpdaterOptions) *Updater {
-	u := &Updater{o: o, began: o.Store.Current(), wake: make(chan struct{}, 1), done: make(chan func(), 1)}
+	u := &Updater{o: o, began: o.Store.target(), wake: make(chan struct{}, 1), done: make(chan func(), 1)}
 	u.refresh()
 	return u
 }
@@ -113,12 +113,13 @@ func (u *Updater) Status() Status {
 	return u.status
 }
 
-// Order has a release installed that a person or a fleet asked for, as soon as
-// nothing is playing. It is tried even if it was bad before. An order replaces
-// one that waits.
-func (u *Updater) Order(find Find) {
+// Order has a release installed in any mode. One that a person asked for does
+// not wait for longer than something plays, and is tried even if it was bad
+// before; one that a fleet asked for waits like those that are found. What
+// becomes of it is in the status. An order replaces one that waits.
+func (u *Updater) Order(find Find, byHand bool) {
 	u.mu.Lock()
-	u.order = &order{find: find, byHand: true}
+	u.order = &order{find: find, byHand: byHand}
 	u.mu.Unlock()
 	select {
 	case u.wake <- struct{}{}:
@@ -214,8 +215,8 @@ func (u *Updater) interrupt() {
 // act begins what is due: the restart into a version that is installed, an
 // installation, a check.
 func (u *Updater) act(ctx context.Context, work *sync.WaitGroup, now time.Time) {
-	current := u.o.Store.Current()
-	if current != u.began && current != u.o.Running && !u.restarting {
+	changed := u.o.Store.target() != u.began
+	if changed && !u.restarting {
 		u.refresh()
 		if lasted(u.idleSince, now, idleByHand) {
 			u.restarting = true
@@ -228,7 +229,7 @@ func (u *Updater) act(ctx context.Context, work *sync.WaitGroup, now time.Time) 
 	busy, o := u.cancel != nil, u.order
 	u.mu.Unlock()
 	switch {
-	case busy || u.restarting || current != u.began:
+	case busy || u.restarting || changed:
 	case o != nil && u.quiet(now, o.byHand):
 		u.begin(ctx, work, func(ctx context.Context) func() { return u.install(ctx, o) })
 	case o == nil && u.o.Mode != Off && u.o.Find != nil && !now.Before(u.nextCheck):

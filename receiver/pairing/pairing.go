@@ -137,6 +137,20 @@ func (a *Authority) PINState() PINState { return a.pins.state() }
 // UnlockPIN forgets all wrong guesses, on behalf of the receiver's owner.
 func (a *Authority) UnlockPIN() { a.pins.unlock() }
 
+// NextPIN puts another PIN in the place of the one on the screen, if there is
+// one, and forgets all wrong guesses, on behalf of the receiver's owner.
+func (a *Authority) NextPIN() { a.pins.renew() }
+
+// ForgetSenders has every sender prove itself anew. An error means that those
+// that were remembered will be back after a restart.
+func (a *Authority) ForgetSenders() error {
+	a.mu.Lock()
+	clear(a.tickets)
+	clear(a.guests)
+	a.mu.Unlock()
+	return a.config.Store.ForgetAll()
+}
+
 // PublicKey returns the public half of the receiver's identity.
 func (a *Authority) PublicKey() ed25519.PublicKey {
 	return a.config.Store.Identity().Public().(ed25519.PublicKey)

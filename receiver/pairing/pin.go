@@ -196,6 +196,28 @@ func (p *pins) unlock() {
 	p.fruitless, p.guesses, p.notBefore = 0, 0, 0
 }
 
+// renew forgives wrong guesses and puts another PIN in the place of the one that
+// is shown, on behalf of the receiver's owner. Nobody is asked for one because of
+// it. Who was counted as waiting for the old one waits for the new one; as it is
+// not known how many there are, its time ends it.
+func (p *pins) renew() {
+	p.unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if p.expireAt(now); p.pin == "" {
+		return
+	}
+	old := p.pin
+	p.take()
+	for p.pin = old; p.pin == old; {
+		p.pin = drawPIN()
+	}
+	p.shown, p.holders, p.wrong = now, 1, 0
+	p.number++
+	p.display.ShowPIN(p.pin)
+}
+
 func (p *pins) state() PINState {
 	p.mu.Lock()
 	defer p.mu.Unlock()

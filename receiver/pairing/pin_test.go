@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"aerie/receiver/pairing/keystore"
 )
 
 // guessWrong lets a new connection prove a PIN that it does not know.
@@ -267,5 +269,58 @@ func TestGuessesAtOnce(t *testing.T) {
 	all.Wait()
 	if n := looked.Load(); n != pinGuesses || b.pin != "" {
 		t.Errorf("%d guesses were looked at, want %d", n, pinGuesses)
+	}
+}
+
+// TestNextPIN has the owner ask for another PIN: the old one is worth nothing,
+// the new one has its full time, and where none is shown none appears.
+func TestNextPIN(t *testing.T) {
+	b := newBench(PINOnce, Access{})
+	if b.NextPIN(); b.pin != "" || b.shown != 0 {
+		t.Fatalf("nobody asked, and PIN %q is shown", b.pin)
+	}
+	c := b.Converse(quiet)
+	defer c.Close()
+	if err := c.StartPIN(); err != nil {
+		t.Fatal(err)
+	}
+	old := b.pin
+	b.pass(pinLife - time.Second)
+	for range 3 {
+		before := b.pin
+		if b.NextPIN(); b.pin == before || len(b.pin) != 4 {
+			t.Fatalf("after %q %q is shown", before, b.pin)
+		}
+	}
+	b.pass(pinLife - time.Second)
+	if b.Tick(); b.pin == "" || b.pin == old {
+		t.Errorf("PIN %q, after %q", b.pin, old)
+	}
+	b.pass(time.Second)
+	if b.Tick(); b.pin != "" {
+		t.Error("the new PIN has no end")
+	}
+	for range 5 {
+		guessWrong(t, b)
+		b.NextPIN()
+	}
+	if st := b.PINState(); st.Guesses != 0 || st.Wait != 0 {
+		t.Errorf("state %+v: wrong guesses are not forgiven", st)
+	}
+}
+
+// TestForgetSenders forgets those that are remembered.
+func TestForgetSenders(t *testing.T) {
+	b := newBench(PINOnce, Access{})
+	b.paired(keystore.Key{1}, "phone")
+	b.issue(keystore.Key{2})
+	if !b.admits(keystore.Key{1}) {
+		t.Fatal("a sender that entered the PIN is not admitted")
+	}
+	if err := b.ForgetSenders(); err != nil {
+		t.Fatal(err)
+	}
+	if b.admits(keystore.Key{1}) || len(b.tickets) != 0 || len(b.store.Senders()) != 0 {
+		t.Error("a sender is remembered")
 	}
 }

@@ -37,6 +37,10 @@ type Artwork struct {
 
 	mu     sync.Mutex
 	scaled *image.RGBA // as it was drawn last
+	radius int         // of its corners then
+
+	tint sync.Once
+	glow color.RGBA // see light
 }
 
 // DecodeArtwork decodes a cover, a JPEG or PNG image that a stranger has sent.
@@ -133,16 +137,61 @@ func halve(m *image.RGBA) *image.RGBA {
 	return half
 }
 
-// draw draws a cover over a square of img. Scaling it is most of the work of a
-// screen, so the result is kept for the next time.
-func (a *Artwork) draw(img *image.RGBA, at image.Rectangle) {
+// draw draws a cover over a square, with round corners, as far as img reaches.
+// Scaling it is most of the work of a screen, so the result is kept for the
+// next time.
+func (a *Artwork) draw(img *image.RGBA, at image.Rectangle, radius int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	size := image.Rectangle{Max: at.Size()}
-	if a.scaled == nil || a.scaled.Rect != size {
+	if a.scaled == nil || a.scaled.Rect.Size() != at.Size() || a.radius != radius {
+		size := image.Rectangle{Max: at.Size()}
 		m := shrink(a.pixels, size.Dx())
-		a.scaled = image.NewRGBA(size)
+		a.scaled, a.radius = image.NewRGBA(size), radius
 		draw.CatmullRom.Scale(a.scaled, size, m, m.Rect, draw.Src, nil)
+		a.round()
 	}
-	draw.Draw(img, at, a.scaled, image.Point{}, draw.Over)
+	// Only the rows with corners let anything through.
+	upper, lower := at, at
+	upper.Max.Y = at.Min.Y + min(radius, at.Dy())
+	lower.Min.Y = max(at.Max.Y-radius, upper.Max.Y)
+	between := image.Rect(at.Min.X, upper.Max.Y, at.Max.X, lower.Min.Y)
+	draw.Draw(img, upper, a.scaled, image.Point{}, draw.Over)
+	draw.Draw(img, between, a.scaled, between.Min.Sub(at.Min), draw.Src)
+	draw.Draw(img, lower, a.scaled, lower.Min.Sub(at.Min), draw.Over)
+}
+
+// round cuts the corners off.
+func (a *Artwork) round() {
+	r := a.scaled.Rect
+	for y := range r.Dy() {
+		for x := range r.Dx() {
+			if part := covered(r, a.radius, x, y); part < 255 {
+				px := a.scaled.Pix[a.scaled.PixOffset(x, y):][:4]
+				for i := range px {
+					px[i] = uint8(uint32(px[i]) * part / 255)
+				}
+			}
+		}
+	}
+}
+
+// light is the colour that the cover throws on the screen: the mean of its
+// pixels, darkened so that letters on it can be read.
+func (a *Artwork) light() color.RGBA {
+	a.tint.Do(func() {
+		small := shrink(a.pixels, 2)
+		var sum [3]int
+		for i := 0; i+3 < len(small.Pix); i += 4 {
+			for k := range sum {
+				sum[k] += int(small.Pix[i+k])
+			}
+		}
+		n := max(len(small.Pix)/4, 1)
+		c := [3]float64{float64(sum[0] / n), float64(sum[1] / n), float64(sum[2] / n)}
+		// As bright as the glow of other screens at most, whatever the hue.
+		const most = 46
+		part := min(most/max(0.3*c[0]+0.59*c[1]+0.11*c[2], 1), 1)
+		a.glow = color.RGBA{uint8(min(c[0]*part, 90)), uint8(min(c[1]*part, 90)), uint8(min(c[2]*part, 90)), 255}
+	})
+	return a.glow
 }

@@ -76,24 +76,52 @@ func TestArtworkIsTheSquareInTheMiddle(t *testing.T) {
 	}
 }
 
-// On the screen it has the same colours, at the place meant for it.
+// disc is a cover that shows how well it was scaled.
+func disc(edge int) *image.RGBA {
+	m := image.NewRGBA(image.Rect(0, 0, edge, edge))
+	for y := range edge {
+		for x := range edge {
+			dx, dy := 2*x-edge, 2*y-edge
+			c := color.RGBA{uint8(200 * x / edge), 60, uint8(220 * y / edge), 255}
+			if d := dx*dx + dy*dy; d < edge*edge/2 && d > edge*edge/30 {
+				c = color.RGBA{uint8(60 + 180*((x*40/edge+y*40/edge)%2)), 170, 90, 255}
+			}
+			m.SetRGBA(x, y, c)
+		}
+	}
+	return m
+}
+
+// On the screen it has the same colours, at the place meant for it, with round
+// corners through which the ground is seen.
 func TestArtworkOnTheScreen(t *testing.T) {
+	red := color.RGBA{200, 40, 30, 255}
 	for _, edge := range []int{1, 90, 540, 541, 1199} {
 		m := image.NewRGBA(image.Rect(0, 0, edge, edge))
-		fill(m, color.RGBA{200, 40, 30, 255})
-		for _, b := range screens {
-			s := song
-			s.Artwork = &Artwork{pixels: m}
-			img := image.NewRGBA(b)
-			Draw(img, s)
-			at := planMusic(b, s).cover
-			for _, p := range []image.Point{at.Min, at.Min.Add(at.Size().Div(2)), at.Max.Sub(image.Pt(1, 1))} {
-				if c := img.RGBAAt(p.X, p.Y); c != (color.RGBA{200, 40, 30, 255}) {
-					t.Errorf("edge %d on %v: %v at %v", edge, b, c, p)
+		drawBox(m, m.Rect, 0, red)
+		for size, b := range sizes {
+			s, st := New(nil), song
+			st.Artwork = &Artwork{pixels: m}
+			img, _ := s.Draw(b, &st)
+			var at image.Rectangle
+			for _, e := range s.now {
+				if e.kind == coverElement {
+					at = e.area
 				}
 			}
-			if c := img.RGBAAt(at.Min.X-1, at.Min.Y-1); c != background {
-				t.Errorf("edge %d on %v: %v beside it", edge, b, c)
+			if size == "tiny" {
+				continue
+			}
+			half := at.Size().Div(2)
+			for _, p := range []image.Point{at.Min.Add(half), {at.Min.X, at.Min.Y + half.Y}, {at.Max.X - 1, at.Min.Y + half.Y}, {at.Min.X + half.X, at.Max.Y - 1}} {
+				if c := img.RGBAAt(p.X, p.Y); c != red {
+					t.Errorf("edge %d, %s: %v at %v", edge, size, c, p)
+				}
+			}
+			for _, p := range []image.Point{at.Min, at.Max.Sub(image.Pt(1, 1)), {at.Min.X - 1, at.Min.Y + half.Y}} {
+				if c := img.RGBAAt(p.X, p.Y); c.R > 100 {
+					t.Errorf("edge %d, %s: %v in the corner %v", edge, size, c, p)
+				}
 			}
 		}
 	}

@@ -2,11 +2,11 @@
 // settings name and, where there is no network at all, opens an access point of
 // its own, on which people find the page for the settings, until there is one.
 //
-//	         +--------- lost, for minutes ---------+
-//	         v                                     |
-//	    Starting --> Joining <--> AccessPoint --> Online
-//	         |                                     ^
-//	         +--------------- a cable -------------+
+//	     +--------- lost, for minutes ---------+
+//	     v                                     |
+//	Starting --> Joining <--> AccessPoint --> Online
+//	     |                                     ^
+//	     +--------------- a cable -------------+
 //
 // What failed is told in a sentence for the TV and the page, and the access
 // point comes back. A known network is tried again from time to time, since

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -63,7 +64,11 @@ func startBench(t testing.TB, addr string, o live.Options) *bench {
 			return now, clock.Remote(now), true
 		},
 		Presented: b.presented.Observe,
-		Hosts:     []string{"tv.example.org"},
+		Diagnose: func(_ context.Context, w io.Writer) error {
+			_, err := io.WriteString(w, "PK bundle")
+			return err
+		},
+		Hosts: []string{"tv.example.org"},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

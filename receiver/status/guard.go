@@ -60,12 +60,32 @@ func ownHost(host string, names []string) bool {
 		name != "" && slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
+// SettingsPath is below what the settings are.
+const SettingsPath = "/settings/"
+
+// portal leads phones in the access point to the page there. A phone that joins
+// a network asks a well-known name for a well-known answer; in the access point
+// every name is the receiver's, and another answer than the expected one has the
+// phone open the page. Nothing is told: the answer is the same to everybody.
+func portal(next http.Handler, hosts []string, where func() string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if where != nil && r.Method == http.MethodGet && !ownHost(r.Host, hosts) {
+			if to := where(); to != "" {
+				w.Header().Set("Cache-Control", "no-store")
+				http.Redirect(w, r, to, http.StatusFound)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // foreign tells whether a browser says that a page of another site has made
-// the request, other than by a link to the page.
+// the request, other than by a link to one of the pages.
 func foreign(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	if site == "cross-site" || site == "same-site" {
-		return r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.URL.Path != "/"
+		return r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.URL.Path != "/" && r.URL.Path != SettingsPath
 	}
 	return false
 }

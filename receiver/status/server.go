@@ -11,10 +11,13 @@
 //	GET  /clock       what time it is here and at the sender
 //	POST /presented   from the page: how late pictures were shown
 //	POST /control     from the page: pause, go on, the next piece, louder
+//	POST /diagnostics from the page: a bundle of what helps to find out what is wrong
+//	     /settings/   the page of package settings
 //
 // Whoever reaches the address sees what is mirrored, and may press the buttons
-// that the sender offers; nothing else can be changed. A page of another site can neither read from it nor, under a name
-// of its own that it lets point here, be taken for it.
+// that the sender offers; what else can be changed asks for a PIN. A page of
+// another site can neither read from it nor, under a name of its own that it
+// lets point here, be taken for it.
 //
 // The page consists of a few scripts without framework or build step. They
 // play the streams at the lowest latency at which the browser plays smoothly
@@ -22,7 +25,7 @@
 //
 // Proof: server_test.go (every answer and header), abuse_test.go (foreign
 // hosts, traversal, hundreds of connections, slow readers and writers,
-// FuzzRequest), and page_test.go, which plays the test pattern in headless
+// FuzzRequest), diagnostics_test.go (who gets a bundle), and page_test.go, which plays the test pattern in headless
 // Chromium: late and reloaded pages, rotation, pauses, restarts, and the
 // frame number in a screenshot.
 package status
@@ -32,10 +35,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log"
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"aerie/receiver/clock"
@@ -65,6 +70,16 @@ type Options struct {
 	// Control is told what the buttons of the page stand for.
 	Control remote.Control
 
+	// Settings is the page of package settings, below SettingsPath.
+	Settings http.Handler
+
+	// Portal returns where people should be, if the receiver is their whole
+	// network and any name leads to it: in its access point. "" else.
+	Portal func() string
+
+	// Diagnose writes a diagnostics bundle, a ZIP file without secrets.
+	Diagnose func(ctx context.Context, w io.Writer) error
+
 	// Hosts are names by which the server may be called beside IP addresses,
 	// localhost and names in .local.
 	Hosts []string
@@ -76,8 +91,9 @@ type Options struct {
 // Server answers requests. It is an http.Handler for tests; Serve puts limits
 // on the connections too.
 type Server struct {
-	options Options
-	handler http.Handler
+	options    Options
+	handler    http.Handler
+	diagnosing sync.Mutex // held while a bundle is made
 }
 
 // New returns a server.
@@ -107,7 +123,13 @@ func New(o Options) *Server {
 	if o.Control != nil {
 		mux.HandleFunc("POST /control", s.control)
 	}
-	s.handler = http.MaxBytesHandler(guard(mux, o.Hosts), maxBody)
+	if o.Diagnose != nil {
+		mux.HandleFunc("POST /diagnostics", s.diagnostics)
+	}
+	if o.Settings != nil {
+		mux.Handle(SettingsPath, o.Settings)
+	}
+	s.handler = http.MaxBytesHandler(portal(guard(mux, o.Hosts), o.Hosts, o.Portal), maxBody)
 	return s
 }
 

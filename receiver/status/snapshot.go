@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"aerie/receiver/metric"
+	"aerie/receiver/ota"
 )
 
 // Snapshot is what the receiver tells about itself at one moment; GET /status
@@ -17,7 +18,11 @@ type Snapshot struct {
 	Clock      *Clock      `json:"clock,omitempty"`
 	Latency    []Stage     `json:"latency,omitempty"` // in the order in which a picture passes the stages
 	NowPlaying *NowPlaying `json:"now_playing,omitempty"`
+	TV         *TV         `json:"tv,omitempty"`
 	Viewers    int         `json:"viewers"` // pages that watch; the server fills it in
+	Board      *Board      `json:"board,omitempty"`
+	Update     *ota.Status `json:"update,omitempty"` // nil for a receiver that does not update itself
+	Health     string      `json:"health,omitempty"` // what is stuck; "" if nothing is
 	Warnings   []string    `json:"warnings,omitempty"`
 }
 
@@ -37,6 +42,16 @@ type Receiver struct {
 type Output struct {
 	Name   string `json:"name"`   // "HDMI-A-1 1920x1080@60", "browser"
 	Reason string `json:"reason"` // why that was chosen
+}
+
+// TV is the television, as far as it can be spoken to.
+type TV struct {
+	Adapter string `json:"adapter,omitempty"` // empty: there is none
+	Reason  string `json:"reason,omitempty"`  // why there is none
+	Socket  string `json:"socket,omitempty"`  // where we are on its bus: "1.0.0.0, address 4"
+	Power   string `json:"power,omitempty"`   // "on", "standby", "changing" or "unknown"
+	Shown   bool   `json:"shown"`             // it shows us
+	Woken   bool   `json:"woken"`             // it was woken by us
 }
 
 // Sender is the device that has the stage.
@@ -148,4 +163,14 @@ type NowPlaying struct {
 	Position float64 `json:"position_seconds"`
 	Length   float64 `json:"length_seconds"` // 0 if it is not known
 	Artwork  string  `json:"artwork"`        // changes with the image at /artwork; empty if there is none
+}
+
+// Board is the machine, and how it fares.
+type Board struct {
+	Model       string   `json:"model"`
+	Memory      int64    `json:"memory_bytes"`
+	Clock       float64  `json:"clock_mhz"`                     // of the first processor; 0 if it is not known
+	Temperature *float64 `json:"temperature_celsius,omitempty"` // of the processors
+	Now         string   `json:"trouble_now,omitempty"`         // of power or heat, "none" for none; "" if the board does not tell
+	SinceBoot   string   `json:"trouble_since_boot,omitempty"`
 }

@@ -73,10 +73,12 @@ func (t *TV) tickWaking(now clock.Time) {
 func (t *TV) reported(now clock.Time, p Power, falling bool) {
 	t.power, t.answers = p, true
 	if w := t.waking; w != nil {
+		// The answer may come late: it slept when it was asked, all the same.
+		t.woken = t.woken || p == Asleep && !w.on
 		switch {
 		case w.ringAt != 0:
 			// Its answer to the question with which waking began.
-			t.woken = t.woken || p == Asleep || falling
+			t.woken = t.woken || falling
 			w.on = p == On
 			t.ring(now)
 		case p == On && !w.on:

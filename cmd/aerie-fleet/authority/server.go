@@ -118,3 +118,17 @@ func (a *Authority) Expires() time.Time {
 	defer a.mu.Unlock()
 	return a.server.Leaf.NotAfter
 }
+
+// IssueServer makes a key and a certificate for a broker that is another
+// program, for its host names and addresses.
+func (a *Authority) IssueServer(names []string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("authority: %w", err)
+	}
+	der, err := a.sign(key.Public(), names[0], roleServer, lifeOfServer, x509.ExtKeyUsageServerAuth, names)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("authority: issue for %s: %w", names[0], err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key}, nil
+}

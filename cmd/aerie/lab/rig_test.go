@@ -70,8 +70,9 @@ func newRig(t testing.TB, name string) *rig {
 // something is not unloaded again, for its workers may still run.
 var prepare sync.Once
 
-// startRig is newRig; the television may be plugged in later.
-func startRig(t testing.TB, name string, plugged bool) *rig {
+// startRig is newRig; the television may be plugged in later, and settings be
+// others.
+func startRig(t testing.TB, name string, plugged bool, change ...func(*config.Config)) *rig {
 	t.Helper()
 	bench.Need(t)
 	prepare.Do(func() {
@@ -85,6 +86,9 @@ func startRig(t testing.TB, name string, plugged bool) *rig {
 	c.Network.Port, c.Network.Discovery, c.Network.HTTP = 0, false, ""
 	c.Video.Output, c.Video.Mode, c.Audio.Output = "kms", "640x480@60", "alsa:"+television
 	c.Audio.Initial = 0
+	for _, f := range change {
+		f(c)
+	}
 	log := slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	if g.r, err = receiver.New(receiver.Options{Config: c, Version: "lab", Log: log, Measure: true}); err != nil {

@@ -28,11 +28,13 @@ select_target() { # ARCH
 	armhf) triplet=arm-linux-gnueabihf go_arch=arm target_switches=(--arch=arm) ;;
 	*) die "architecture $arch is not one of amd64, arm64, armhf" ;;
 	esac
-	if [[ $arch == "$(native_arch)" ]]; then
+	# Another system's toolchain, such as Buildroot's, is named by its prefix.
+	if [[ ! ${AERIE_CROSS_COMPILE:-} && $arch == "$(native_arch)" ]]; then
 		CC=gcc
 	else
-		CC=$triplet-gcc
-		target_switches+=(--enable-cross-compile --target-os=linux --cross-prefix="$triplet-")
+		local prefix=${AERIE_CROSS_COMPILE:-$triplet-}
+		CC=${prefix}gcc
+		target_switches+=(--enable-cross-compile --target-os=linux --cross-prefix="$prefix")
 	fi
 	compiler_packages="gcc libc6-dev"
 	[[ $CC == gcc ]] || compiler_packages="gcc-${triplet/_/-} libc6-dev-$arch-cross"

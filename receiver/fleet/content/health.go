@@ -43,6 +43,18 @@ var LatencyBounds = []int{20, 40, 60, 80, 100, 150, 200, 300, 500, 1000}
 // maxErrorText bounds texts of Health, in bytes.
 const maxErrorText = 512
 
+// Over returns below with what h knows of the program and its updates.
+func (h Health) Over(below Health) Health {
+	if h.Version != "" {
+		below.Version = h.Version
+	}
+	if h.LastError != "" {
+		below.LastError = h.LastError
+	}
+	below.Counter, below.Slot, below.Boot, below.State, below.Rollback = h.Counter, h.Slot, h.Boot, h.State, h.Rollback
+	return below
+}
+
 func (h Health) object() twin.Object {
 	h.LastError, h.Rollback = shorten(h.LastError), shorten(h.Rollback)
 	var o twin.Object

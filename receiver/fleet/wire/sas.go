@@ -50,7 +50,7 @@ func ParseHub(s string) (h Hub, err error) {
 			certificate = strings.EqualFold(value, "true")
 		case "":
 		default:
-			return Hub{}, fmt.Errorf("%w: it has %q", errConnectionString, name)
+			return Hub{}, errConnectionString // nothing of it is repeated: it has a key in it
 		}
 	}
 	bad := func(s, others string) bool {

@@ -167,6 +167,13 @@ func (c *Browser) try(patience time.Duration, session, method string, params, re
 	}
 }
 
+// Downloads has what pages download saved in a directory, under the names that
+// they give it.
+func (c *Browser) Downloads(dir string) {
+	c.t.Helper()
+	c.call("", "Browser.setDownloadBehavior", map[string]any{"behavior": "allow", "downloadPath": dir}, nil)
+}
+
 // A Tab is one page of the browser.
 type Tab struct {
 	*Browser

@@ -1,7 +1,8 @@
 // The page: asks the receiver for its status, shows the view that fits, and
 // obeys clicks and keys.
 
-import {show as showDetails} from "./details.js"
+import {show as showDetails, updateNews} from "./details.js"
+import {download} from "./diagnostics.js"
 import {Recent, clock, known, ms} from "./figures.js"
 import {Player} from "./player.js"
 import {Probe} from "./probe.js"
@@ -103,7 +104,11 @@ function put(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
-function renderIdle({receiver, sender, pin}) {
+function renderIdle({receiver, sender, pin, update}) {
+  const news = updateNews(update)
+  $("update").hidden = !news
+  $("update").classList.toggle("warm", Boolean(update?.went_back))
+  put($("update"), news)
   document.title = sender?.name ? `${sender.name} on ${receiver.name}` : receiver.name
   put($("name"), receiver.name)
   for (const e of document.querySelectorAll(".name")) put(e, receiver.name)
@@ -152,7 +157,7 @@ function renderDetails() {
   const quality = player.picture.element.getVideoPlaybackQuality?.()
   const reserve = [ms(player.picture.reserve.value, 0)]
   if (player.sound.playing) reserve.push(ms(player.sound.reserve.value, 0))
-  showDetails($("details").lastElementChild, status, {
+  showDetails($("details").querySelector("div"), status, {
     stamp: range(figures.stamp),
     arrival: range(figures.arrival),
     skew: known(player.skew) ? ms(figures.skew.quantile(0.5), 1) : undefined,
@@ -211,6 +216,7 @@ $("mute").addEventListener("click", toggleSound)
 $("more").addEventListener("click", () => toggleDetails())
 $("close").addEventListener("click", () => toggleDetails(false))
 $("full").addEventListener("click", toggleFullscreen)
+$("diagnose").addEventListener("click", () => download($("diagnose"), $("diagnose-text"), status?.receiver.name))
 $("stage").addEventListener("dblclick", event => {
   if (page.dataset.view === "picture" && !event.target.closest("button")) toggleFullscreen()
 })

@@ -56,6 +56,16 @@ function warnings(list) {
   return [make("section", {}, make("h2", {}, "Warnings"), make("ul", {class: "warnings"}, ...list.map(w => make("li", {}, w))))]
 }
 
+// troubles are warnings that follow from other parts of a snapshot.
+function troubles({update, health, board}) {
+  const list = []
+  if (update?.went_back) list.push(updateNews(update))
+  if (health) list.push(`Stuck: ${health}`)
+  if (board?.trouble_since_boot?.includes("under-voltage")) list.push("The power supply is too weak: pictures may stutter and Wi-Fi may drop")
+  if (board?.trouble_now?.includes("limit")) list.push("The board is too hot, and works more slowly")
+  return list
+}
+
 function picture(p) {
   return section("Picture", [
     ["Codec", p.codec],
@@ -108,10 +118,42 @@ function thisPage(page) {
   ])
 }
 
+// updateNews is what people should know of an update, "" for nothing.
+export function updateNews(u) {
+  if (u?.went_back) return sentence(u.went_back)
+  if (u?.doing) return sentence(u.doing) + (u.available ? ` (version ${u.available})` : "")
+  if (u && !u.proven && u.slot !== "factory") return `Trying version ${u.version}; if it does not work, the one before comes back`
+  if (u?.available) return `Version ${u.available} is ready; it is installed when nobody is watching`
+  return ""
+}
+
+const sentence = text => text.charAt(0).toUpperCase() + text.slice(1)
+
+const slots = {a: "A", b: "B", factory: "factory, which is never changed"}
+
+function version(r, u, health) {
+  return section("Version", [
+    ["Aerie", r.version],
+    ["Slot", u?.slot ? slots[u.slot] ?? u.slot : undefined],
+    ["Update", u ? updateNews(u) || "none" : undefined, u?.problem],
+    ["Health", health || "everything makes progress"],
+  ])
+}
+
+function board(b) {
+  const trouble = [b.trouble_now, b.trouble_since_boot === b.trouble_now ? undefined : `since start: ${b.trouble_since_boot}`]
+  return section("Board", [
+    ["Model", b.model || undefined],
+    ["Memory", b.memory_bytes > 0 ? (b.memory_bytes / 2 ** 30).toFixed(1) + " GiB" : undefined],
+    ["Temperature", known(b.temperature_celsius) ? b.temperature_celsius.toFixed(0) + " °C" : undefined],
+    ["Clock", b.clock_mhz > 0 ? b.clock_mhz.toFixed(0) + " MHz" : undefined],
+    ["Trouble of power or heat", b.trouble_now ? trouble[0] : undefined, b.trouble_now ? trouble[1] : undefined],
+  ])
+}
+
 function receiver(r, viewers) {
   return section("Receiver", [
     ["Name", r.name],
-    ["Version", r.version],
     ["Running for", duration(r.uptime_seconds)],
     ["Address", r.addresses?.join(", ")],
     ["Picture goes to", r.video.name, r.video.reason],
@@ -134,7 +176,7 @@ function sender(s) {
 // own figures.
 export function show(into, snapshot, page) {
   into.replaceChildren(
-    ...warnings(snapshot.warnings),
+    ...warnings([...troubles(snapshot), ...(snapshot.warnings ?? [])]),
     ...(snapshot.picture ? thisPage(page) : []),
     ...latencies(snapshot.latency),
     ...(snapshot.picture ? picture(snapshot.picture) : []),
@@ -142,5 +184,7 @@ export function show(into, snapshot, page) {
     ...(snapshot.clock ? clockSection(snapshot.clock) : []),
     ...(snapshot.sender ? sender(snapshot.sender) : []),
     ...receiver(snapshot.receiver, snapshot.viewers),
+    ...version(snapshot.receiver, snapshot.update, snapshot.health),
+    ...(snapshot.board ? board(snapshot.board) : []),
   )
 }

@@ -20,7 +20,7 @@ import (
 
 // TestLabMusic plays music with a cover, and reads the display back: the cover
 // is where it belongs in its colour, and the bar beside it advances. When the
-// music ends both are gone.
+// music ends the cover is gone.
 func TestLabMusic(t *testing.T) {
 	g := startHardwareRig(t, nil)
 	red := image.NewRGBA(image.Rect(0, 0, 700, 500))
@@ -45,10 +45,11 @@ func TestLabMusic(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return pixels(shot, color.RGBA{210, 40, 30, 255}), pixels(shot, color.RGBA{110, 170, 255, 255})
+		return pixels(shot, color.RGBA{210, 40, 30, 255}), pixels(shot, color.RGBA{55, 211, 196, 255})
 	}
 	// Reading back wants a display at rest: it is between two of the bar's steps,
-	// which are at multiples of five seconds.
+	// which are at multiples of five seconds. What the screen shows may be behind
+	// by some of those: this machine draws slowly.
 	played := func(seconds float64) {
 		g.until("the music goes on", func() bool {
 			n := g.status().NowPlaying
@@ -56,13 +57,21 @@ func TestLabMusic(t *testing.T) {
 		})
 	}
 	const least = 640 * 480 / 15 // pixels of the cover
-	played(2)
-	covered, first := look()
+	covered, first := 0, 0
+	at := 2.0
+	for ; covered < least && at < 20; at += 5 {
+		played(at)
+		covered, first = look()
+	}
 	if covered < least {
 		t.Errorf("%d pixels of the cover, %d of the bar", covered, first)
 	}
-	played(7)
-	if covered, bar := look(); covered < least || bar <= first+20 {
+	bar := first
+	for ; bar <= first+20 && at < 29; at += 5 {
+		played(at)
+		covered, bar = look()
+	}
+	if covered < least || bar <= first+20 {
 		t.Errorf("%d pixels of the cover, %d of the bar, first %d", covered, bar, first)
 	}
 	cancel()
@@ -71,8 +80,8 @@ func TestLabMusic(t *testing.T) {
 	}
 	g.until("the end", func() bool { return g.status().Sender == nil })
 	time.Sleep(time.Second)
-	if covered, bar := look(); covered != 0 || bar != 0 {
-		t.Errorf("%d pixels of the cover, %d of the bar in the end", covered, bar)
+	if covered, _ := look(); covered != 0 { // the colour of the bar is also that of other things
+		t.Errorf("%d pixels of the cover in the end", covered)
 	}
 }
 
