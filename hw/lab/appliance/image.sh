@@ -38,7 +38,7 @@ squash() { # WORK
 	(cd "$layout" && find . -type f -o -type l) | tar -C "$layout" --owner=root:0 --group=root:0 -cf "$1/layout.tar" -T -
 	(cd "$layout" && tar --owner=root:0 --group=root:0 -rf "$1/layout.tar" --no-recursion ./data)
 	tar --concatenate -f "$1/root.tar" "$1/layout.tar"
-	mksquashfs - "$1/root.squashfs" -tar -quiet -no-progress -comp zstd -Xcompression-level 2 <"$1/root.tar" >&2
+	mksquashfs - "$1/root.squashfs" -tar -quiet -no-progress -comp zstd -Xcompression-level 2 <"$1/root.tar" 2> >(grep -v "^Empty tar filename" >&2)
 }
 
 # assemble makes the disk.
