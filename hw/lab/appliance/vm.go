@@ -95,7 +95,7 @@ func (v *vm) command(s settings) (name string, args []string) {
 	args = append(args, "-accel", accelerator(s.image.arch), "-cpu", "max", "-smp", "2", "-m", "768",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", filepath.Join(s.image.dir, "vmlinuz"), "-initrd", filepath.Join(s.image.dir, "initrd"),
-		"-append", "console="+console+" ro quiet loglevel=4 panic=-1 tsc=unstable vt.global_cursor_default=0 mitigations=off nokaslr audit=0 lsm=landlock systemd.volatile=state "+s.append,
+		"-append", "console="+console+" ro quiet loglevel=4 panic=-1 tsc=unstable no_timer_check vt.global_cursor_default=0 mitigations=off nokaslr audit=0 lsm=landlock systemd.volatile=state "+s.append,
 		"-blockdev", "driver=nbd,node-name=card,server.type=unix,server.path="+in("disk")+",cache.direct=off,cache.no-flush=off",
 		"-device", "virtio-blk-pci,drive=card,write-cache=on",
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=shell,server=on,wait=off,path="+in("shell"), "-device", "virtserialport,chardev=shell,name=lab.shell",
@@ -189,7 +189,7 @@ func (v *vm) log() string {
 // lame tells that the guest's kernel found no timer that it trusts, because
 // this machine was too busy while it looked. Nothing in it can be relied on.
 func (v *vm) lame() bool {
-	return regexp.MustCompile(`APIC timer disabled due to verification failure|Could not switch to high resolution mode`).MatchString(v.log())
+	return regexp.MustCompile(`APIC timer disabled due to verification failure|IO-APIC . timer doesn't work|Could not switch to high resolution mode`).MatchString(v.log())
 }
 
 // open waits for the shell of the machine.
