@@ -143,7 +143,10 @@ func (m *machine) sh(command string) string {
 	m.t.Helper()
 	out, err := m.try(command, patience)
 	if err != nil {
-		m.t.Fatalf("%s: %v\n%s", command, err, out)
+		m.t.Errorf("%s: %v\n%s", command, err, out)
+		// What the system had to say about it, where it is systemd's.
+		journal, _ := m.try("journalctl -b --no-pager -o short-monotonic | tail -n 100", patience)
+		m.t.Fatal(journal)
 	}
 	return strings.TrimSpace(out)
 }
