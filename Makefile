@@ -96,7 +96,7 @@ vm-test: setup
 
 vm-cuts: setup
 	@.ci/setup vm
-	@$(ENV); AERIE_VM=1 AERIE_VM_CUTS=$(CUTS) go test -timeout 0 -count 1 -v -run '^TestPowerCuts$$' ./hw/lab/appliance
+	@$(ENV); AERIE_VM=1 AERIE_VM_CUTS=$(CUTS) AERIE_VM_WORKERS=$$(nproc) go test -parallel $$(nproc) -timeout 0 -count 1 -v -run '^TestPowerCuts$$' ./hw/lab/appliance
 
 lab: setup
 	@.ci/setup lab

@@ -8,7 +8,6 @@
 package buildroot
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -218,7 +217,7 @@ func TestScripts(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || found < 6 {
+	if err != nil || found < 5 {
 		t.Errorf("%d scripts, %v", found, err)
 	}
 }
@@ -235,6 +234,13 @@ func TestPresets(t *testing.T) {
 		t.Fatal(err)
 	}
 	units := filepath.Join(root, "usr/lib/systemd/system")
+	if err := os.MkdirAll(units, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	other := "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
+	if err := os.WriteFile(filepath.Join(units, "other.service"), []byte(other), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	getty := "[Service]\nExecStart=/sbin/agetty\n[Install]\nWantedBy=getty.target\nDefaultInstance=tty1\n"
 	if err := os.WriteFile(filepath.Join(units, "getty@.service"), []byte(getty), 0o644); err != nil {
 		t.Fatal(err)
@@ -245,46 +251,7 @@ func TestPresets(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(root, "etc/systemd/system/getty.target.wants/getty@tty1.service")); err == nil {
 		t.Error("there is a login on the console")
 	}
-	if _, err := os.Lstat(filepath.Join(root, "etc/systemd/system/multi-user.target.wants/aerie-country.service")); err != nil {
+	if _, err := os.Lstat(filepath.Join(root, "etc/systemd/system/multi-user.target.wants/other.service")); err != nil {
 		t.Error(err)
-	}
-}
-
-// The kernel is told the country of the settings, and nothing else that may
-// stand in them.
-func TestCountry(t *testing.T) {
-	for name, c := range map[string]struct{ boot, good, want string }{
-		"none":                   {"", "", ""},
-		"as the page writes it":  {"[wifi]\n\n# Country\ncountry = \"DE\"\n\n[network]\n", "", "reg set DE"},
-		"by Windows":             {"\xef\xbb\xbfname = \"x\"\r\n[wifi]\r\ncountry=\"FR\" # France\r\n", "", "reg set FR"},
-		"not set":                {"[wifi]\n#country = \"\"\n", "", ""},
-		"only the last good":     {"", "[wifi]\ncountry = \"US\"\n", "reg set US"},
-		"a mistake":              {"[wifi]\ncountry = \"Germany\"\n", "[wifi]\ncountry = \"DE\"\n", "reg set DE"},
-		"of something else":      {"[wifi]\nssid = \"a\"\n[network]\ncountry = \"XX\"\n", "", ""},
-		"a command":              {"[wifi]\ncountry = \"$(touch x)\"\n", "", ""},
-		"a file that never ends": {strings.Repeat("#\n", 1<<20) + "[wifi]\ncountry = \"DE\"\n", "", ""},
-	} {
-		root, bin := t.TempDir(), t.TempDir()
-		said := filepath.Join(bin, "said")
-		if err := os.WriteFile(filepath.Join(bin, "iw"), fmt.Appendf(nil, "#!/bin/sh\nprintf '%%s' \"$*\" >%s\n", said), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for path, text := range map[string]string{"boot/aerie.toml": c.boot, "data/aerie/settings/aerie.toml": c.good} {
-			path = filepath.Join(root, path)
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if text != "" && os.WriteFile(path, []byte(text), 0o644) != nil {
-				t.Fatal(path)
-			}
-		}
-		cmd := exec.Command("board/aerie/rootfs-overlay/usr/lib/aerie/country", root)
-		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", name, err, out)
-		}
-		if got, _ := os.ReadFile(said); string(got) != c.want {
-			t.Errorf("%s: iw %q, want %q", name, got, c.want)
-		}
 	}
 }

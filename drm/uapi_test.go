@@ -3,15 +3,15 @@ package drm
 import (
 	"bufio"
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
 	"testing"
+
+	"aerie/hw/lab/headers"
 )
 
 // structs are the kernel's structures under the kernel's names, with the
@@ -214,52 +214,5 @@ func compareUAPI(t *testing.T, golden []byte) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the golden texts anew with the C compilers")
-
-// compilers make and run testdata/uapi.c for an architecture. The cross ones
-// come with Debian's gcc-aarch64-linux-gnu, gcc-arm-linux-gnueabihf and
-// qemu-user-static, the native one needs libdrm-dev.
-var compilers = map[string][]string{
-	"amd64": {"gcc", ""},
-	"arm64": {"aarch64-linux-gnu-gcc", "qemu-aarch64-static"},
-	"arm":   {"arm-linux-gnueabihf-gcc", "qemu-arm-static"},
-}
-
-// TestUAPIGolden recompiles the C program and compares, or with -update
-// replaces, the golden texts.
-func TestUAPIGolden(t *testing.T) {
-	for arch, tools := range compilers {
-		t.Run(arch, func(t *testing.T) {
-			for _, tool := range tools {
-				if _, err := exec.LookPath(tool); tool != "" && err != nil {
-					t.Skip(err)
-				}
-			}
-			bin := filepath.Join(t.TempDir(), "uapi")
-			cc := exec.Command(tools[0], "-static", "-I/usr/include/libdrm", "-o", bin, "testdata/uapi.c")
-			if out, err := cc.CombinedOutput(); err != nil {
-				if bytes.Contains(out, []byte("No such file")) {
-					t.Skipf("no kernel headers for %s", arch)
-				}
-				t.Fatalf("%v\n%s", err, out)
-			}
-			run := exec.Command(bin)
-			if tools[1] != "" {
-				run = exec.Command(tools[1], bin)
-			}
-			out, err := run.Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			file := filepath.Join("testdata", "uapi-"+arch+".txt")
-			if *update {
-				if err := os.WriteFile(file, out, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if golden, err := os.ReadFile(file); err != nil || !bytes.Equal(out, golden) {
-				t.Errorf("%s is not what the compiler says: go test -run UAPIGolden -update (%v)", file, err)
-			}
-		})
-	}
-}
+// TestUAPIGolden holds the golden texts against the kernel's headers.
+func TestUAPIGolden(t *testing.T) { headers.Golden(t, headers.Each) }

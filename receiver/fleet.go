@@ -47,11 +47,18 @@ func (r *Receiver) Fleet(d fleet.Device) *fleet.Agent {
 	d.ForgetSenders = func(context.Context) error { return r.ForgetSenders() }
 	d.ShowCode = func(code string) {
 		r.fleetCode.Store(&code)
-		n := screen.Notice{}
-		if code != "" {
-			n = screen.Notice{Title: "Fleet code " + code, Text: "Type it into the page of your fleet, to let this receiver in."}
+		n := screen.Notice{Title: "Fleet code " + code, Text: "Type it into the page of your fleet, to let this receiver in."}
+		if code == "" {
+			n = screen.Notice{}
 		}
-		r.Notify(TopicFleet, n)
+		r.fleetNotice(n)
+	}
+	d.Refused = func(why string) {
+		n := screen.Notice{Level: screen.Warning, Title: "The fleet refuses this receiver", Text: sentence(why)}
+		if why == "" {
+			n = screen.Notice{}
+		}
+		r.fleetNotice(n)
 	}
 	return fleet.New(fleet.Options{
 		ID: fleetID(r.identity.deviceID), Name: r.Name(), Server: c.Server, Azure: c.Azure, Code: c.Code, Pool: c.Pool, Root: c.Root,
@@ -64,13 +71,15 @@ func fleetID(deviceID string) string {
 	return "aerie-" + strings.ToLower(strings.ReplaceAll(deviceID, ":", ""))
 }
 
-// fleetNotice is what the owner is to do to let the receiver into its fleet,
-// "" for nothing.
-func (r *Receiver) fleetNotice() string {
-	if code := r.fleetCode.Load(); code != nil && *code != "" {
-		return "To let this receiver into its fleet, type " + *code + " into the page of the fleet"
+// fleetNotice tells people about the fleet, on the TV and the page; one without
+// a title takes that away.
+func (r *Receiver) fleetNotice(n screen.Notice) {
+	text := n.Title
+	if text != "" {
+		text += ": " + n.Text
 	}
-	return ""
+	r.fleetText.Store(&text)
+	r.Notify(TopicFleet, n)
 }
 
 // fleetHealth tells how the receiver fares.

@@ -24,13 +24,24 @@ func (r *Receiver) startDiscovery(ctx context.Context) (stop func()) {
 		return func() {}
 	}
 	c := r.capabilities()
+	known, links := c.Name, []string(nil) // of the goroutine that notifies
 	a, err := discovery.Announce(discovery.Config{
 		Name: c.Name, Host: discovery.HostLabel(c.DeviceID), Interface: r.cfg.Network.Interface,
 		Services: []discovery.Service{
 			discovery.AirPlay(c.Name, uint16(r.Port()), c.AirPlayTXT()),
 			discovery.RAOP(c.DeviceID, c.Name, uint16(r.Port()), c.RAOPTXT()),
 		},
-		Notify: r.discovered, Log: r.log, Clock: r.now,
+		Notify: func(st discovery.Status) {
+			if r.Name() != known {
+				return // it was renamed, and this announcement is ending
+			}
+			known = st.Name
+			news := st.Announced && !slices.Equal(st.Links, links)
+			if news {
+				links = st.Links
+			}
+			r.discovered(st, news)
+		}, Log: r.log, Clock: r.now,
 	})
 	if err != nil {
 		r.log.Error("senders will not list the receiver", "error", err)
@@ -50,16 +61,16 @@ func (r *Receiver) startDiscovery(ctx context.Context) (stop func()) {
 	}
 }
 
-// discovered is told how the receiver is known on the network.
-func (r *Receiver) discovered(st discovery.Status) {
+// discovered is told how the receiver is known on the network. News has it
+// logged where.
+func (r *Receiver) discovered(st discovery.Status, news bool) {
 	if st.Name != r.Name() {
 		r.log.Warn("the name is taken by another receiver", "name", r.Name(), "now", st.Name)
 		r.identity.name.Store(st.Name)
 		r.pushChange()
 	}
 	r.announced.Store(st.Announced && slices.ContainsFunc(st.Links, elsewhere))
-	if st.Announced && !slices.Equal(st.Links, r.links) {
-		r.links = st.Links
+	if news {
 		r.log.Info("announced", "name", st.Name, "host", strings.TrimSuffix(st.Host, "."), "links", st.Links, "after", r.now().Sub(r.began).Round(time.Millisecond))
 	}
 	r.redrawIdle()

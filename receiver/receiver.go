@@ -53,6 +53,8 @@ type Options struct {
 	Kept *diagnostics.Log
 	// Systemd is the service manager to inform; the zero value is none.
 	Systemd health.Systemd
+	// Appliance is there if the owner sets the receiver up without a terminal.
+	Appliance *Appliance
 }
 
 // Receiver is one AirPlay receiver.
@@ -91,6 +93,7 @@ type Receiver struct {
 	publishing *publishing             // nil for nobody
 	current    atomic.Pointer[streams] // the session on the stage
 	warnings   warnings
+	owner      *owner // nil: not of an appliance
 	poster     poster
 	consulted  consulted
 	kept       *diagnostics.Log
@@ -98,8 +101,7 @@ type Receiver struct {
 	closers    []func()
 
 	announceMu sync.Mutex
-	announce   func()   // tells the network that something changed; nil for nobody
-	links      []string // where it was announced last; discovered's own
+	announce   func() // tells the network that something changed; nil for nobody
 	announced  atomic.Bool
 
 	life  context.Context // ends when Restart is called
@@ -111,7 +113,8 @@ type Receiver struct {
 	vitals  vitals
 	systemd health.Systemd
 
-	fleetCode atomic.Pointer[string] // that is shown
+	fleetCode atomic.Pointer[string] // to be let into the fleet with; nil or "" for none
+	fleetText atomic.Pointer[string] // for people; nil or "" for nothing
 	renamed   chan struct{}
 }
 
@@ -159,6 +162,7 @@ func (r *Receiver) open(o Options) (err error) {
 		return err
 	}
 	r.defer_(func() { r.control.Close() })
+	r.owner = r.openOwner(o.Appliance)
 	if r.web, err = openWeb(r); err != nil {
 		return err
 	}
@@ -246,6 +250,9 @@ func (r *Receiver) Run(ctx context.Context) error {
 	defer wg.Wait()
 	wg.Go(func() { r.web.serve(ctx) })
 	wg.Go(func() { r.tick(ctx) })
+	if r.owner != nil {
+		wg.Go(func() { r.owner.run(ctx) })
+	}
 	wg.Go(func() { r.supervise(ctx, r.systemd) })
 	wg.Go(func() { r.askItself(ctx) })
 	r.publishing.run(ctx, &wg)

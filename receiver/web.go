@@ -40,6 +40,9 @@ func openWeb(r *Receiver) (*web, error) {
 		Presented: r.meters.presented.Observe, Control: r, Diagnose: r.Diagnose, Hosts: []string{host},
 		ErrorLog: slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
+	if r.owner != nil {
+		o.Settings, o.Portal = r.owner.page, r.owner.portal
+	}
 	w.server = status.New(o)
 	w.handler = w.server
 	if addr := r.cfg.Network.HTTP; addr != "" {
@@ -152,6 +155,12 @@ func (r *Receiver) snapshot() status.Snapshot {
 			out.Receiver.Addresses = append(out.Receiver.Addresses, net.JoinHostPort(a.String(), fmt.Sprint(r.Port())))
 		}
 	}
+	if r.owner != nil {
+		out.Receiver.Settings = true
+		if m := r.owner.mistake(); m != "" {
+			out.Warnings = append(out.Warnings, m)
+		}
+	}
 	out.Receiver.Video.Name, out.Receiver.Video.Reason = r.video.describe()
 	out.Receiver.Audio.Name, out.Receiver.Audio.Reason = r.audio.describe()
 	for _, s := range r.meters.stages() {
@@ -162,8 +171,8 @@ func (r *Receiver) snapshot() status.Snapshot {
 	if h := &r.web.view.HandOver; h.Count() > 0 {
 		out.Latency = append(out.Latency, status.NewStage("written to page", h))
 	}
-	if n := r.fleetNotice(); n != "" {
-		out.Warnings = append(out.Warnings, n)
+	if text := r.fleetText.Load(); text != nil && *text != "" {
+		out.Warnings = append(out.Warnings, *text)
 	}
 	r.meters.mu.Lock()
 	if r.meters.err != "" {

@@ -28,7 +28,7 @@ func demo(args []string, out io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := start(c, true)
+	r, err := start(c, true, nil)
 	if err != nil {
 		return err
 	}

@@ -45,13 +45,10 @@ func order(u *ota.Updater, r content.Release) (done bool, err error) {
 	find := findAt(strings.TrimSuffix(r.URL, "/"), false)
 	u.Order(func(ctx context.Context) (ota.Offer, error) {
 		offer, err := find(ctx)
-		if err != nil {
-			return offer, err
+		if err == nil && offer.Release.Counter < uint64(r.Counter) {
+			err = fmt.Errorf("the fleet desires release %d, and %d is there", r.Counter, offer.Release.Counter)
 		}
-		if offer.Release.Counter < uint64(r.Counter) {
-			return offer, fmt.Errorf("the fleet desires release %d, and %d is there", r.Counter, offer.Release.Counter)
-		}
-		return offer, nil
+		return offer, err
 	}, false)
 	return false, nil
 }

@@ -146,15 +146,21 @@ func openStore(folder string, factory ota.Release, log *slog.Logger) (*ota.Store
 	}
 	o := ota.Options{Disk: disk, Path: folder, Log: log, Factory: factory}
 	// Without memory that outlives a process, nothing is kept there.
-	runtime := os.Getenv("RUNTIME_DIRECTORY")
-	if runtime == "" {
-		runtime = "/run/aerie"
-	}
-	if st, err := os.Stat(runtime); err == nil && st.IsDir() {
-		if o.Volatile, err = ota.OpenFolder(filepath.Join(runtime, "ota")); err != nil {
+	if st, err := os.Stat(filepath.Dir(volatileFolder())); err == nil && st.IsDir() {
+		if o.Volatile, err = ota.OpenFolder(volatileFolder()); err != nil {
 			log.Warn("launch: what the disk does not take is not kept", "error", err)
 			o.Volatile = nil
 		}
 	}
 	return ota.New(o), nil
+}
+
+// volatileFolder is in memory, and outlives this process but not the machine's
+// next start.
+func volatileFolder() string {
+	runtime := os.Getenv("RUNTIME_DIRECTORY") // systemd.exec(5)
+	if runtime == "" {
+		runtime = "/run/aerie"
+	}
+	return filepath.Join(runtime, "ota")
 }

@@ -38,6 +38,7 @@ func commands() []command {
 		{"diagnostics", "[--config FILE] FILE", "Save what helps to find out what is wrong, as a ZIP file.", saveDiagnostics},
 		{"selftest", "", "Try this build on this machine: decoder, memory, a whole session.", selftest},
 		{"ota", "status|check|install|rollback [URL|FILE] [--state DIR] [--config FILE] [--json]", "Show, look for, install or send back an update of this device.", update},
+		{"apply", "--config FILE --state DIR", "Write settings saved on the page, and set the country of Wi-Fi.", applySettings},
 		{"launch", "[--state DIR] [--factory FILE] [--] [ARGS]", "Become the version of aerie that is installed, or one that works.", launch},
 		{"config", "[FLAGS]", "Print the settings file, with what the flags change.", printConfig},
 		{"completion", "bash|zsh|fish", "Print the completion for a shell.", completion},

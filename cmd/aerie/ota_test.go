@@ -34,6 +34,7 @@ type appliance struct {
 	t                       *testing.T
 	factory, next           string // two builds, 1.0 and 1.1
 	state, offers, settings string
+	runtime                 string // a folder in memory
 	key                     minisign.PrivateKey
 }
 
@@ -45,7 +46,7 @@ func newAppliance(t *testing.T) *appliance {
 	}
 	dir := t.TempDir()
 	v := &appliance{t: t, factory: filepath.Join(dir, "factory"), next: program(t, "aerie"),
-		state: filepath.Join(dir, "state"), offers: filepath.Join(dir, "offers"), settings: filepath.Join(dir, "aerie.toml"), key: key}
+		state: filepath.Join(dir, "state"), offers: filepath.Join(dir, "offers"), runtime: t.TempDir(), settings: filepath.Join(dir, "aerie.toml"), key: key}
 	flags := fmt.Sprintf("%s -X main.version=1.0 -X aerie/receiver/ota/release.counter=1 -X aerie/receiver/ota/release.publicKeys=%s", os.Getenv("AERIE_LDFLAGS"), public)
 	build := exec.Command("go", "build", "-trimpath", "-tags", os.Getenv("AERIE_TAGS"), "-ldflags", flags, "-o", v.factory, "aerie/cmd/aerie")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -137,7 +138,7 @@ func (v *appliance) boot() (cmd *exec.Cmd, log *logBuffer) {
 	log = &logBuffer{}
 	cmd = exec.Command(v.factory, "launch", "run", "--config", v.settings, "--state", v.state, "--name", "Slot", "--port", "0", "--http", "",
 		"--discovery=false", "--video", "none", "--audio", "none")
-	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+v.t.TempDir())
+	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+v.runtime)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		v.t.Fatal(err)
@@ -214,19 +215,33 @@ func TestUpdates(t *testing.T) {
 		t.Errorf("SIGTERM: exit code %d", code)
 	}
 
+	// A watchdog has it leave its words for the launcher.
+	cmd = v.runs("1.1")
+	cmd.Process.Signal(syscall.SIGABRT)
+	v.ends(cmd)
+	if b, err := os.ReadFile(filepath.Join(v.runtime, "ota", ota.CrashName)); err != nil || !strings.HasPrefix(string(b), "SIGABRT") {
+		t.Errorf("SIGABRT: %v %.80q", err, b)
+	}
+
 	// One that crashes, and one that hangs until a watchdog kills it.
-	for counter, run := range map[uint64]string{3: "kill -SEGV $$", 4: "exec sleep 1000"} {
+	for i, run := range []string{"echo 'panic: oh' >$RUNTIME_DIRECTORY/ota/crash; kill -SEGV $$", "exec sleep 1000"} {
+		counter := uint64(3 + i)
 		version := fmt.Sprintf("1.%d", counter)
 		v.offer(script(run), version, counter)
 		v.install()
 		for range ota.Tries {
 			cmd, log := v.boot()
 			log.wait(t, "started as b with run --config")
-			cmd.Process.Signal(syscall.SIGKILL)
+			if counter == 4 {
+				cmd.Process.Kill()
+			}
 			v.ends(cmd)
 		}
 		cmd = v.runs("1.1")
 		want := fmt.Sprintf("went back from %s to 1.1: %s did not stay up in 3 starts", version, version)
+		if counter == 3 {
+			want += ": panic: oh"
+		}
 		if st := v.status(); st.WentBack != want || st.Slot != ota.A {
 			t.Errorf("says %q, want %q", st.WentBack, want)
 		}

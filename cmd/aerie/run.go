@@ -21,12 +21,14 @@ import (
 func run(args []string, out io.Writer) error {
 	c, e, err := parse("run", args)
 	if err != nil {
+		notStarted(err)
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := start(c, e.measure)
+	r, c, err := startWhatever(c, e, args)
 	if err != nil {
+		notStarted(err)
 		return err
 	}
 	ctx, restart := context.WithCancel(ctx)
@@ -45,7 +47,7 @@ func run(args []string, out io.Writer) error {
 }
 
 // start makes the receiver with a log on standard error.
-func start(c *config.Config, measure bool) (*receiver.Receiver, error) {
+func start(c *config.Config, measure bool, a *receiver.Appliance) (*receiver.Receiver, error) {
 	log, err := openLog(c)
 	if err != nil {
 		return nil, err
@@ -59,7 +61,7 @@ func start(c *config.Config, measure bool) (*receiver.Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd, Kept: &kept})
+	return receiver.New(receiver.Options{Config: c, Version: version, Log: log, Measure: measure, Systemd: systemd, Kept: &kept, Appliance: a})
 }
 
 // kept is the end of the log, for diagnostics.

@@ -12,10 +12,13 @@ import (
 
 // extra are the flags that are no settings.
 type extra struct {
-	file    string
-	measure bool
-	seconds int
-	sender  string
+	file      string
+	appliance bool
+	store     *config.Store     // of an appliance's settings
+	mistake   *config.FileError // in them
+	measure   bool
+	seconds   int
+	sender    string
 }
 
 // extraFlag describes one of them, for the flag set and for the help.
@@ -28,6 +31,8 @@ type extraFlag struct {
 var extraFlags = []extraFlag{
 	{"config", "FILE", "Read settings from this file. Flags override it.", "run demo config diagnostics",
 		func(fs *flag.FlagSet, e *extra, f extraFlag) { fs.StringVar(&e.file, f.name, "", f.help) }},
+	{"appliance", "", "Be the only thing on this machine: keep the last good settings in force whatever becomes of the file, look after Wi-Fi, have a page for the settings, and show the page on port 80.", "run demo config",
+		func(fs *flag.FlagSet, e *extra, f extraFlag) { fs.BoolVar(&e.appliance, f.name, false, f.help) }},
 	{"measure", "", "Read the stamps of the test pattern and print the latency when the receiver ends.", "run demo",
 		func(fs *flag.FlagSet, e *extra, f extraFlag) { fs.BoolVar(&e.measure, f.name, false, f.help) }},
 	{"seconds", "N", "End the demo after so many seconds. 0: with Ctrl-C.", "demo",
@@ -40,12 +45,21 @@ var extraFlags = []extraFlag{
 // defaults.
 func parse(name string, args []string) (*config.Config, *extra, error) {
 	// The file comes first, so the flags are parsed twice: once to find it.
-	e := &extra{}
-	if err := parseInto(name, config.Default(), e, args); err != nil {
+	e, flags := &extra{}, config.Default()
+	if err := parseInto(name, flags, e, args); err != nil {
 		return nil, nil, err
 	}
 	c := config.Default()
-	if e.file != "" {
+	switch {
+	case e.appliance:
+		c.Appliance()
+		if err := e.openStore(flags); err != nil {
+			return nil, nil, err
+		}
+		if e.store != nil {
+			e.mistake = e.store.Load(c)
+		}
+	case e.file != "":
 		if err := c.ReadFile(e.file); err != nil {
 			return nil, nil, err
 		}

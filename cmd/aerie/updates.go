@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +31,7 @@ func runUpdates(ctx context.Context, c *config.Config, r *receiver.Receiver, res
 	if u == nil {
 		return nil, func(error) {}
 	}
+	writeCrashes()
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -39,9 +41,7 @@ func runUpdates(ctx context.Context, c *config.Config, r *receiver.Receiver, res
 	return u, func(err error) {
 		cancel()
 		<-done
-		if err == nil {
-			u.Leave()
-		}
+		u.Leave(err)
 	}
 }
 
@@ -75,6 +75,34 @@ func openUpdates(c *config.Config, r *receiver.Receiver, restart func(), log *sl
 		o.Find = findAt(c.Updates.URL, true)
 	}
 	return ota.NewUpdater(o)
+}
+
+// writeCrashes has a panic, or the watchdog's signal, leave its words where the
+// launcher reads them, which counts this start already.
+func writeCrashes() {
+	f, err := os.Create(filepath.Join(volatileFolder(), ota.CrashName))
+	if err != nil {
+		return // there is no such place, and the journal has them too
+	}
+	defer f.Close() // of which the runtime has a copy
+	_ = debug.SetCrashOutput(f, debug.CrashOptions{})
+}
+
+// notStarted notes why this program cannot run, for the launcher, if it was
+// started by one.
+func notStarted(why error) {
+	slot, folder := ota.Slot(os.Getenv(slotVariable)), os.Getenv(storeVariable)
+	if slot == "" || folder == "" {
+		return
+	}
+	log := slog.New(newLog(os.Stderr, slog.LevelInfo))
+	store, err := openStore(folder, ota.Release{}, log)
+	if err == nil {
+		err = store.Trouble(slot, why.Error())
+	}
+	if err != nil {
+		log.Warn("why this version does not start is not noted", "error", err)
+	}
 }
 
 // findAt finds the newest release in a folder, or one release by the path of

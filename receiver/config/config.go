@@ -170,7 +170,7 @@ func (c *Config) Settings() []Setting {
 		{"state", "state", "DIR", "Where keys and remembered senders are kept. Empty: $STATE_DIRECTORY, or aerie below $XDG_STATE_HOME or ~/.local/state.", &c.State, nil},
 		{"time_zone", "", "ZONE", "Time zone of the clock on the TV, of the hours for updates and of the log, such as Europe/Berlin. Empty: that of the system.", &c.TimeZone, c.checkZone},
 
-		{"wifi.manage", "manage-wifi", "", "Join the network below, and open an access point with a page for the settings while there is none: for an appliance. Needs NetworkManager.", &w.Manage, nil},
+		{"wifi.manage", "manage-wifi", "", "Join the network below, and open an access point with a page for the settings while there is none. Needs NetworkManager. Of an appliance: true.", &w.Manage, nil},
 		{"wifi.ssid", "", "NAME", "Name of the Wi-Fi network to join. Empty: none.", &w.SSID, func() error { return checkSSID(w.SSID) }},
 		{"wifi.password", "", "TEXT", "Its password. Empty: the network is open.", &w.Password, func() error { return checkPassphrase(w.Password) }},
 		{"wifi.hidden", "", "", "The network does not tell its name.", &w.Hidden, nil},
@@ -180,7 +180,7 @@ func (c *Config) Settings() []Setting {
 		{"network.media_ports", "media-ports", "N", "First of three ports for picture, sound, clock and events (TCP and UDP, N to N+2), for firewalls. 0: any free ones.", &n.MediaPorts, func() error { return within(n.MediaPorts, 0, 65530) }},
 		{"network.ptp_port", "", "N", "First of the two UDP ports for the clock of AirPlay 2 groups, where the identity has them. Senders expect 319, which needs CAP_NET_BIND_SERVICE. 0: none, and with it no buffered sound; senders are told to use NTP.", &n.PTPPort, func() error { return within(n.PTPPort, 0, 65534) }},
 		{"network.interface", "interface", "IFACE", "Announce and accept on this network interface only. Empty: all.", &n.Interface, nil},
-		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
+		{"network.http", "http", "ADDR", "Where the status page listens. Who can reach it sees what is mirrored to it. Empty: nowhere. Of an appliance: :80.", &n.HTTP, func() error { return checkAddr(n.HTTP) }},
 		{"network.discovery", "discovery", "", "Announce the receiver by multicast DNS.", &n.Discovery, nil},
 
 		{"access.pin", "pin", "off|once|always", "Ask new senders, or all every time, for a PIN that is shown on the screen.", &a.PIN, func() error { return oneOf(a.PIN, "off", "once", "always") }},
@@ -332,62 +332,4 @@ func checkMode(s string) error {
 		}
 	}
 	return nil
-}
-
-// ParseSize parses "1920x1080". Sides are even and between 64 and 8192.
-func ParseSize(s string) (width, height int, err error) {
-	w, h, ok := strings.Cut(s, "x")
-	width, errW := strconv.Atoi(w)
-	height, errH := strconv.Atoi(h)
-	if !ok || errW != nil || errH != nil {
-		return 0, 0, fmt.Errorf("%q is not a size such as 1920x1080", s)
-	}
-	for _, side := range []int{width, height} {
-		if side < 64 || side > 8192 || side%2 != 0 {
-			return 0, 0, fmt.Errorf("%q: sides are even and between 64 and 8192", s)
-		}
-	}
-	return width, height, nil
-}
-
-// Output is where picture or sound goes: a kind and, of some, a path or
-// device.
-type Output struct{ Kind, Path string }
-
-func (o Output) String() string {
-	if o.Path == "" {
-		return o.Kind
-	}
-	return o.Kind + ":" + o.Path
-}
-
-// ParseVideo parses the value of video.output.
-func ParseVideo(s string) (Output, error) {
-	return parseOutput(s, map[string]bool{"auto": false, "kms": false, "browser": false, "none": false, "file": true, "raw": true}, "")
-}
-
-// ParseAudio parses the value of audio.output.
-func ParseAudio(s string) (Output, error) {
-	return parseOutput(s, map[string]bool{"auto": false, "none": false, "file": true}, "alsa")
-}
-
-// parseOutput parses KIND or KIND:PATH. The value of a kind tells whether it
-// has a path; that of the optional kind may be left out.
-func parseOutput(s string, kinds map[string]bool, optional string) (Output, error) {
-	kind, path, colon := strings.Cut(s, ":")
-	wants, known := kinds[kind]
-	switch {
-	case kind == optional && optional != "":
-		if colon && path == "" {
-			return Output{}, fmt.Errorf("%q lacks the device behind the colon", s)
-		}
-		return Output{kind, path}, nil
-	case !known:
-		return Output{}, fmt.Errorf("%q is not known", s)
-	case wants && path == "":
-		return Output{}, fmt.Errorf("%q lacks a path: %s:PATH", s, kind)
-	case !wants && colon:
-		return Output{}, fmt.Errorf("%q takes no path", kind)
-	}
-	return Output{kind, path}, nil
 }

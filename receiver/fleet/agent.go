@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"sync"
@@ -66,7 +67,7 @@ func (a *Agent) runAzure(ctx context.Context, run string) {
 		a.o.Log.Error("fleet: fleet.azure", "error", err)
 		return
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: hub.Host}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: hub.Host, RootCAs: a.o.Roots}
 	if hub.Key == nil {
 		// The owner puts certificate and key where the device keeps its own.
 		pair, err := tls.LoadX509KeyPair(filepath.Join(a.o.State, "azure.pem"), filepath.Join(a.o.State, "azure.key"))
@@ -139,7 +140,7 @@ func (a *Agent) renew(ctx context.Context, i *enrol.Identity) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(renewEvery):
+		case <-time.After(a.renewEvery):
 		}
 		if time.Now().Before(i.RenewAt()) {
 			continue
@@ -280,14 +281,20 @@ func (a *Agent) send(c *core, client *mqtt.Client) {
 // down notes that there is no connection.
 func (a *Agent) down(err error) {
 	refused := errors.Is(err, mqtt.ErrRefused) || enrol.Alerted(err)
+	if refused {
+		err = fmt.Errorf("the fleet does not want this device; enrol it again if that is a mistake: %w", err)
+	}
+	news := false
 	a.update(func(s *Status) {
 		if s.Phase = Connecting; refused {
 			s.Phase = Refused
 		}
+		news = s.Error != err.Error()
 		s.Error = err.Error()
 	})
-	if refused {
-		err = fmt.Errorf("the fleet does not want this device; enrol it again if that is a mistake: %w", err)
+	level := slog.LevelDebug // once is enough
+	if news {
+		level = slog.LevelWarn
 	}
-	a.o.Log.Warn("fleet: not connected", "error", err)
+	a.o.Log.Log(context.Background(), level, "fleet: not connected", "error", err)
 }

@@ -27,6 +27,7 @@ const (
 // belongs to one goroutine.
 type core struct {
 	root     string
+	pool     string
 	encoding wire.Device
 	pairing  *pairing.Device
 	device   Device
@@ -45,8 +46,11 @@ type core struct {
 	silent     int        // complaints since then that were not made
 }
 
+// errPool says that a service ignores who it is there for.
+var errPool = errors.New("fleet: the service is of another pool")
+
 func newCore(o Options, encoding wire.Device, run string) *core {
-	return &core{root: o.Root, encoding: encoding, pairing: pairing.NewDevice(o.Pool, run), device: o.Device,
+	return &core{root: o.Root, pool: o.Pool, encoding: encoding, pairing: pairing.NewDevice(o.Pool, run), device: o.Device,
 		methods: newMethods(o.Device, o.Log), log: o.Log, acks: map[string]twin.Acknowledgement{}}
 }
 
@@ -156,6 +160,8 @@ func (c *core) desired(now clock.Time, e wire.Desired) {
 		case err != nil:
 		case e.Service != "" && e.Service != v.Service:
 			err = pairing.ErrIncomplete // in the half of another
+		case !content.OfPool(e.Properties, c.root, c.pool):
+			err = errPool
 		default:
 			err = c.pairing.Volunteer(now, v)
 		}

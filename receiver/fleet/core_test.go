@@ -146,8 +146,13 @@ func TestFindsAPartner(t *testing.T) {
 	b.wish(stranger, content.Wish{Volunteer: pairing.Volunteer{RunID: run, Service: service}})
 	b.receive(b.now, "aerie/tv/twin/desired/"+stranger, []byte(`{"$run":"x","$version":1,"thief":{"pairing":{"runId":"`+run+`"}}}`))
 	b.receive(b.now, "aerie/tv/twin/desired/"+stranger, []byte(`{"$run":"y","$version":1,"thief":{"pairing":7}}`))
+	b.now = b.now.Add(2 * time.Second) // it complains once a second
+	b.wish(stranger, content.Wish{Volunteer: pairing.Volunteer{RunID: run, Service: stranger}, Pool: "other"})
+	if !strings.Contains(b.log.String(), "another pool") {
+		t.Errorf("the log says %s", b.log.String())
+	}
 	expect(t, "to bad offers", b.said(), "")
-	b.wish(service, content.Wish{Volunteer: pairing.Volunteer{RunID: run, Service: service}})
+	b.wish(service, content.Wish{Volunteer: pairing.Volunteer{RunID: run, Service: service}, Pool: "pool"})
 	expect(t, "to a good one", b.said(), fmt.Sprintf(half, 3, `"`+service+`"`))
 	b.wish(stranger, content.Wish{Volunteer: pairing.Volunteer{RunID: run, Service: stranger}})
 	expect(t, "to another", b.said(), "")

@@ -9,7 +9,9 @@
 // release is good is decided by its owner's signature, not here.
 //
 // Proof: core_test.go (pairing, settings, calls and health, word for word on a
-// simulated clock), methods_test.go (limits, repetition, what hangs),
+// simulated clock), model_test.go (a device and services that start again, at a
+// broker that forgets: nothing desired is lost or done twice), methods_test.go
+// (limits, repetition, what hangs),
 // mosquitto_test.go (an agent and a service at a real broker that is killed and
 // cut off), azure_test.go (an emulated IoT Hub), enrolled_test.go (from the code
 // on the screen to the partner, revoked and enrolled again), and a fuzz target
@@ -18,10 +20,12 @@ package fleet
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"aerie/receiver/clock"
 	"aerie/receiver/fleet/content"
@@ -52,6 +56,9 @@ type Device struct {
 	// ShowCode shows the code with which the owner lets the receiver into the
 	// fleet, or takes it away with "".
 	ShowCode func(code string)
+	// Refused tells people that the fleet does not want the receiver, and why;
+	// "" that it does again.
+	Refused func(why string)
 }
 
 // ErrUnwanted is wrapped by errors of a Device that refuse what is desired,
@@ -72,7 +79,9 @@ type Options struct {
 	Now    func() clock.Time
 	// Dial connects to services and brokers; nil is over TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	Log  *slog.Logger
+	// Roots are the authorities of an IoT Hub; nil are those of the system.
+	Roots *x509.CertPool
+	Log   *slog.Logger
 }
 
 // Phase is how far an Agent has come.
@@ -101,6 +110,8 @@ type Agent struct {
 	poke   chan struct{} // report soon
 	afresh chan struct{} // enrol again
 
+	renewEvery time.Duration // shorter in tests
+
 	mu     sync.Mutex
 	status Status
 }
@@ -110,7 +121,7 @@ func New(o Options) *Agent {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
-	return &Agent{o: o, poke: make(chan struct{}, 1), afresh: make(chan struct{}, 1), status: Status{Phase: Connecting}}
+	return &Agent{o: o, poke: make(chan struct{}, 1), afresh: make(chan struct{}, 1), renewEvery: renewEvery, status: Status{Phase: Connecting}}
 }
 
 // Status tells how the agent fares.
@@ -120,10 +131,22 @@ func (a *Agent) Status() Status {
 	return a.status
 }
 
+// update changes the status, and has people know whether the fleet refuses the
+// receiver.
 func (a *Agent) update(f func(*Status)) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	before := a.status
 	f(&a.status)
+	after := a.status
+	a.mu.Unlock()
+	if tell := a.o.Device.Refused; tell != nil {
+		switch was, is := before.Phase == Refused, after.Phase == Refused; {
+		case is && before.Error != after.Error, is && !was:
+			tell(after.Error)
+		case was && !is && after.Phase != Connecting: // which may be refused again
+			tell("")
+		}
+	}
 }
 
 // Changed tells that the receiver's health has changed in a way that its

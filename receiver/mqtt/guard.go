@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 )
 
 // maxPacket is the largest packet that a broker may send, in bytes: both
@@ -56,6 +57,19 @@ func (g *guard) Read(b []byte) (int, error) {
 	}
 	if err != nil {
 		g.broken(fmt.Errorf("mqtt: connection lost: %w", err))
+	}
+	return n, err
+}
+
+// Write tells why it fails, where the other side has said so: one that ends
+// the handshake of TLS 1.3 does so when the client thinks that it is over.
+func (g *guard) Write(b []byte) (int, error) {
+	n, err := g.Conn.Write(b)
+	if err == nil || g.SetReadDeadline(time.Now().Add(time.Second)) != nil {
+		return n, err
+	}
+	if _, why := g.Conn.Read(make([]byte, 1)); why != nil {
+		err = fmt.Errorf("%w (%w)", why, err)
 	}
 	return n, err
 }

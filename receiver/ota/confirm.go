@@ -17,6 +17,9 @@ func (s *Store) Confirm(running Slot) error {
 		return fmt.Errorf("ota: confirm slot %s: %w", running, err)
 	}
 	return s.change(func(st *state) {
+		if st.bad(r.SHA256) != "" {
+			return // the owner has given it up meanwhile
+		}
 		if st.Proven != r.SHA256 {
 			from := st.Last.From
 			if st.Last.Kind != Installed || st.Last.To != r.Version {
@@ -25,8 +28,7 @@ func (s *Store) Confirm(running Slot) error {
 			st.Last = Event{Kind: Confirmed, From: from, To: r.Version}
 		}
 		st.Proven, st.Floor = r.SHA256, max(st.Floor, r.Counter)
-		st.setStarts(r.SHA256, 0)
-		st.clearBad(r.SHA256)
+		st.setStarts(starts{SHA256: r.SHA256})
 	})
 }
 
@@ -56,8 +58,23 @@ func (s *Store) Forgive(running Slot) error {
 		return err
 	}
 	return s.change(func(st *state) {
-		st.setStarts(r.SHA256, st.starts(r.SHA256)-1)
+		x := st.starts(r.SHA256)
+		x.Count--
+		st.setStarts(x)
 	})
+}
+
+// Trouble notes what is wrong with the release in a slot, which is running: it
+// is the reason if that is given up. A release that has been healthy has none.
+func (s *Store) Trouble(running Slot, why string) error {
+	if !running.inStore() {
+		return nil
+	}
+	r, err := s.describe(running)
+	if err != nil {
+		return err
+	}
+	return s.change(func(st *state) { st.trouble(r.SHA256, why) })
 }
 
 // SendBack gives up the release that the link names, for the owner, and
@@ -77,7 +94,7 @@ func (s *Store) SendBack() (Event, error) {
 	err = s.locked(func(st *state) error {
 		from, err := s.describe(current)
 		if err == nil {
-			st.setBad(from, "was sent back by the owner")
+			st.setBad(from, "was sent back by the owner", false)
 		}
 		l := launch{store: s, unfit: map[Slot]string{current: "sent back"}}
 		c := l.choose(st, current)

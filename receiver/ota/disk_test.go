@@ -352,6 +352,7 @@ func (d *disk) afterPowerLoss() (found []*disk) {
 
 func (n *inode) survivor(lost int) *inode {
 	left := *n
+	left.lost = false
 	switch {
 	case slices.Equal(n.now, n.synced) || lost == 0:
 		left.now = n.synced
@@ -383,7 +384,7 @@ func (d *disk) copy() *disk {
 	c := newDisk()
 	for name, n := range d.view {
 		left := *n
-		left.synced, left.syncedModes = left.now, left.mode
+		left.synced, left.syncedModes, left.lost = left.now, left.mode, false
 		c.view[name] = &left
 	}
 	c.medium = maps.Clone(c.view)

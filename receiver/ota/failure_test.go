@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unicode"
 )
 
 // TestFailure lets every operation of every change fail, once or from then
@@ -326,6 +327,62 @@ func TestSelfTest(t *testing.T) {
 	}
 	if got := started(t, d); got != "2" || d.view[binaryName(A)+partialSuffix] != nil {
 		t.Errorf("%s is started, and on the disk is\n%v", got, d)
+	}
+}
+
+// TestWhy: what a version said before it ended is why it was given up.
+func TestWhy(t *testing.T) {
+	for name, c := range map[string]struct {
+		ends func(s *Store, memory *disk)
+		says string
+	}{
+		"silently":       {func(*Store, *disk) {}, "3 did not stay up in 3 starts"},
+		"stuck":          {func(s *Store, _ *disk) { _ = s.Trouble(A, "decoder: no\nprogress") }, "3 did not stay up in 3 starts: decoder: no progress"},
+		"with a panic":   {func(_ *Store, m *disk) { m.put(CrashName, "panic: index\x1b out\ngoroutine 1\n") }, "in 3 starts: panic: index"},
+		"with much text": {func(_ *Store, m *disk) { m.put(CrashName, strings.Repeat("much ", 1e5)) }, "in 3 starts: much much"},
+		"with noise":     {func(_ *Store, m *disk) { m.put(CrashName, "\xff\xfe\x00\n") }, "in 3 starts"},
+	} {
+		d, memory := lived(t, 10), newDisk()
+		for range Tries + 1 {
+			if err := launched(withMemory(d, memory)); err != nil {
+				t.Fatal(err)
+			}
+			if s := withMemory(d, memory); s.Status("").Version == "3" {
+				c.ends(s, memory)
+			}
+		}
+		if st := withMemory(d, memory).Status(""); st.Version != "2" || !strings.Contains(st.WentBack, c.says) || len(st.WentBack) > 500 || strings.ContainsFunc(st.WentBack, unicode.IsControl) {
+			t.Errorf("%s: %+v", name, st)
+		}
+	}
+	// A version that has been healthy since has no trouble.
+	d := lived(t, 9)
+	before := d.String()
+	if err := storeOn(d).Trouble(B, "a moment"); err != nil || d.String() != before {
+		t.Errorf("%v\n%v", err, d)
+	}
+}
+
+// TestSecondChance: a release that worked and was then given up may come back
+// by itself, once; it has to prove itself anew.
+func TestSecondChance(t *testing.T) {
+	d := lived(t, 26) // release 4 worked, and crashed then
+	if err := storeOn(d).Install(context.Background(), update(4)); err != nil {
+		t.Fatal(err)
+	}
+	for range Tries {
+		if got := started(t, d); got != "4" {
+			t.Errorf("%s is started", got)
+		}
+		if st := storeOn(d).Status(""); st.Proven || len(st.Bad) != 1 { // the one is release 3
+			t.Errorf("%+v", st)
+		}
+	}
+	if got := started(t, d); got != "2" {
+		t.Errorf("%s is started in the end", got)
+	}
+	if err := storeOn(d).Install(context.Background(), update(4)); !errors.Is(err, ErrBad) {
+		t.Errorf("once more: %v", err)
 	}
 }
 

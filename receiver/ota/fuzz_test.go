@@ -13,8 +13,8 @@ import (
 // started and an update is taken.
 func FuzzState(f *testing.F) {
 	st := state{Floor: 3, Proven: releaseOf(2).SHA256, Started: B, Last: Event{WentBack, "3", "2", "it <crashed> & burned"}}
-	st.setStarts(releaseOf(1).SHA256, 2)
-	st.setBad(releaseOf(3), "did not \"stay\" up")
+	st.setStarts(starts{releaseOf(1).SHA256, 2, "panic: <nil>"})
+	st.setBad(releaseOf(3), "did not \"stay\" up", true)
 	good, err := st.encode()
 	if err != nil {
 		f.Fatal(err)

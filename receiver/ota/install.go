@@ -72,7 +72,7 @@ func (s *Store) Acceptable(r Release, byHand bool) error {
 		return fmt.Errorf("ota: %s with counter %d is %w: counter %d", r.Version, r.Counter, ErrOld, max(st.Floor, s.factory.Counter))
 	case installed && now.SHA256 == r.SHA256:
 		return fmt.Errorf("ota: %s %w", r.Version, ErrInstalled)
-	case why != "" && !byHand:
+	case why != "" && !byHand && !st.mayReturn(r.SHA256):
 		return fmt.Errorf("ota: %s %w: it %s", r.Version, ErrBad, why)
 	case installed && r.Counter <= now.Counter && !byHand:
 		return fmt.Errorf("ota: %s with counter %d is %w: counter %d", r.Version, r.Counter, ErrOld, now.Counter)
@@ -236,9 +236,10 @@ func (s *Store) discard(slot Slot) {
 // that passes, such as another program that has all the memory.
 func (s *Store) reject(r Release, why error) {
 	err := s.change(func(st *state) {
-		n := st.starts(r.SHA256) + 1
-		if st.setStarts(r.SHA256, n); n >= Tries {
-			st.setBad(r, why.Error())
+		x := st.starts(r.SHA256)
+		x.Count++
+		if st.setStarts(x); x.Count >= Tries {
+			st.setBad(r, why.Error(), false)
 		}
 	})
 	if err != nil {
@@ -254,8 +255,7 @@ func (s *Store) adopt(slot Slot, r Release) error {
 			from, _ = s.describe(slot.other())
 		}
 		st.Last = Event{Kind: Installed, From: from.Version, To: r.Version}
-		st.clearBad(r.SHA256)
-		st.setStarts(r.SHA256, 0)
+		st.lift(r.SHA256)
 		// The disk must have the state, and the name of the slot with it,
 		// before the link.
 		if err := s.save(*st); err != nil {

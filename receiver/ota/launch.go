@@ -63,13 +63,31 @@ func (l *launch) next() Choice {
 	was, err := s.current()
 	l.doubtful = l.doubtful || err != nil
 	before := st
+	s.readCrash(&st)
+	seen := st
 	for {
 		c := l.choose(&st, was)
 		if l.count(&st, before, c, was) {
 			return c
 		}
-		st, l.doubtful = before, true
+		st, l.doubtful = seen, true
 		l.unfit[c.Slot] = fmt.Sprintf("%s has not proved itself, and its start cannot be counted", c.Release.Version)
+	}
+}
+
+// readCrash notes with which words the program that was started last crashed.
+func (s *Store) readCrash(st *state) {
+	if s.volatile == nil || !st.Started.inStore() {
+		return
+	}
+	data, err := readSmall(s.volatile, CrashName, maxCrash)
+	if err != nil && len(data) == 0 {
+		return
+	}
+	_ = s.volatile.Remove(CrashName) // else it is read again
+	line, _, _ := strings.Cut(string(data), "\n")
+	if r, err := s.describe(st.Started); err == nil && strings.TrimSpace(line) != "" {
+		st.trouble(r.SHA256, line)
 	}
 }
 
@@ -116,8 +134,12 @@ func (l *launch) examine(st *state, slot Slot, provenOnly bool) (Release, string
 	if why := st.bad(r.SHA256); why != "" {
 		return r, short(fmt.Sprintf("%s %s", r.Version, why))
 	}
-	if tries := st.tries(r); st.starts(r.SHA256) >= tries {
-		st.setBad(r, fmt.Sprintf("did not stay up in %d starts", tries))
+	if x := st.starts(r.SHA256); x.Count >= st.tries(r) {
+		why := fmt.Sprintf("did not stay up in %d starts", x.Count)
+		if x.Why != "" {
+			why += ": " + x.Why
+		}
+		st.setBad(r, why, r.SHA256 == st.Proven)
 		return r, short(fmt.Sprintf("%s %s", r.Version, st.bad(r.SHA256)))
 	}
 	if _, err := s.verify(slot); err != nil {
@@ -144,7 +166,9 @@ func (l *launch) count(st *state, before state, c Choice, current Slot) bool {
 	s := l.store
 	st.Started = c.Slot
 	if c.Slot != Factory {
-		st.setStarts(c.Release.SHA256, st.starts(c.Release.SHA256)+1)
+		x := st.starts(c.Release.SHA256)
+		x.Count++
+		st.setStarts(x)
 	}
 	if c.Slot != current && current != Factory {
 		from := Release{Version: "slot " + string(current)}

@@ -19,15 +19,35 @@ type model struct {
 	held          [2]int // release in each slot, negative if it is damaged; 0 for none
 	link, started int
 	starts        [releases + 1]int
-	bad           [releases + 1]bool
-	proven, floor int // releases; 0 for the factory's
+	bad           [releases + 1]int // 0, or one of the following
+	proven, floor int               // releases; 0 for the factory's
+}
+
+// What a release may be.
+const (
+	forGood   = 1 + iota // given up
+	forNow               // given up, but may be installed by itself
+	onceAgain            // it was, and may not be again
+)
+
+// gone tells that release n is not started.
+func (m model) gone(n int) bool { return m.bad[n] == forGood || m.bad[n] == forNow }
+
+// giveUp notes that release n is bad.
+func (m *model) giveUp(n int, proved bool) {
+	if m.bad[n] == 0 && proved {
+		m.bad[n] = forNow
+	} else {
+		m.bad[n] = forGood
+	}
+	m.starts[n] = 0
 }
 
 func abs(n int) int { return max(n, -n) }
 
 // installed is the release that the link names, 0 if there is none to speak of.
 func (m model) installed() int {
-	if m.link == 2 || m.bad[abs(m.held[m.link])] {
+	if m.link == 2 || m.gone(abs(m.held[m.link])) {
 		return 0
 	}
 	return abs(m.held[m.link])
@@ -37,7 +57,7 @@ func (m model) installed() int {
 func (m model) takes(n int, byHand bool) bool {
 	now := m.installed()
 	switch {
-	case n < m.floor, now == n, m.bad[n] && !byHand:
+	case n < m.floor, now == n, m.bad[n] == forGood && !byHand:
 		return false
 	case now == 0 || byHand:
 		return true
@@ -65,7 +85,15 @@ func (m model) install(n int) (steps []model) {
 			steps = append(steps, m)
 		}
 	}
-	m.starts[n], m.bad[n] = 0, false
+	m.starts[n] = 0
+	if m.bad[n] == forGood {
+		m.bad[n] = 0
+	} else if m.bad[n] != 0 {
+		m.bad[n] = onceAgain
+	}
+	if m.proven == n {
+		m.proven = 0
+	}
 	steps = append(steps, m)
 	m.link = free
 	return append(steps, m)
@@ -86,9 +114,9 @@ func (m *model) choose(except int) int {
 			tries = ProvenTries
 		}
 		switch {
-		case slot == except, h == 0, m.link == 2 && n != m.proven, m.bad[n]:
+		case slot == except, h == 0, m.link == 2 && n != m.proven, m.gone(n):
 		case m.starts[n] >= tries:
-			m.bad[n], m.starts[n] = true, 0
+			m.giveUp(n, n == m.proven)
 		case h > 0:
 			return slot
 		}
@@ -113,7 +141,7 @@ func (m model) sendBack() (steps []model) {
 	}
 	steps = append(steps, m)
 	if n := abs(m.held[m.link]); n != 0 {
-		m.bad[n], m.starts[n] = true, 0
+		m.giveUp(n, false)
 	}
 	to := m.choose(m.link)
 	steps = append(steps, m)
@@ -127,8 +155,11 @@ func (m model) confirm() (steps []model) {
 		return steps
 	}
 	n := abs(m.held[m.started])
+	if m.gone(n) {
+		return steps
+	}
 	m.proven, m.floor = n, max(m.floor, n)
-	m.starts[n], m.bad[n] = 0, false
+	m.starts[n] = 0
 	return append(steps, m)
 }
 

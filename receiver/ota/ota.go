@@ -69,6 +69,10 @@ const (
 	stateLock   = "state.lock"
 )
 
+// CrashName is a file in the volatile folder to which a program that crashes
+// writes why (runtime/debug.SetCrashOutput). The launcher reads its first line.
+const CrashName = "crash"
+
 // How often a version is started without being healthy for long before it is
 // given up. One that has proved itself gets more: it may be the owner who
 // switches the device on and off.

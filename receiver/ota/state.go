@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Limits of the state.
 const (
 	maxState  = 64 << 10
 	maxReason = 300 // bytes
-	maxBad    = 16  // releases that are remembered as bad; the oldest goes
+	maxCrash  = 4 << 10
+	maxBad    = 16 // releases that are remembered as bad; the oldest goes
 	maxCount  = 1000
 	maxStarts = 8 // releases whose starts are counted, likewise
 )
@@ -34,7 +36,7 @@ type state struct {
 	Started Slot `json:"started,omitempty"`
 	// Starts counts the starts of releases since they were healthy.
 	Starts []starts `json:"starts,omitempty"`
-	// Bad lists releases that are not started or installed by themselves.
+	// Bad lists releases that were given up.
 	Bad []badRelease `json:"bad,omitempty"`
 	// Last is what happened last.
 	Last Event `json:"last"`
@@ -46,12 +48,7 @@ type state struct {
 type starts struct {
 	SHA256 Digest `json:"sha256"`
 	Count  int    `json:"count"`
-}
-
-type badRelease struct {
-	Version string `json:"version"`
-	SHA256  Digest `json:"sha256"`
-	Why     string `json:"why"`
+	Why    string `json:"why,omitempty"` // what it said was wrong, the last time
 }
 
 // Kind is a kind of event.
@@ -105,50 +102,43 @@ func (e Event) String() string {
 	return text
 }
 
-// starts returns how often a release was started since it was healthy.
-func (st *state) starts(d Digest) int {
+// starts returns how often a release was started since it was healthy, and
+// what was wrong.
+func (st *state) starts(d Digest) starts {
 	for _, x := range st.Starts {
 		if x.SHA256 == d {
-			return x.Count
+			return x
 		}
 	}
-	return 0
+	return starts{SHA256: d}
 }
 
-func (st *state) setStarts(d Digest, count int) {
-	st.Starts = slices.DeleteFunc(slices.Clone(st.Starts), func(x starts) bool { return x.SHA256 == d })
-	if count > 0 {
-		st.Starts = append(st.Starts, starts{d, count})
+// setStarts keeps a count; one of 0 needs not be kept.
+func (st *state) setStarts(x starts) {
+	st.Starts = slices.DeleteFunc(slices.Clone(st.Starts), func(y starts) bool { return x.SHA256 == y.SHA256 })
+	if x.Count > 0 {
+		st.Starts = append(st.Starts, x)
 	}
 	st.Starts = st.Starts[max(0, len(st.Starts)-maxStarts):]
 }
 
-// bad returns why a release is bad, "" if it is not.
-func (st *state) bad(d Digest) string {
-	for _, b := range st.Bad {
-		if b.SHA256 == d {
-			return b.Why
-		}
-	}
-	return ""
-}
-
-// setBad remembers a release as bad, which ends the counting of its starts.
-func (st *state) setBad(r Release, why string) {
-	st.clearBad(r.SHA256)
-	st.setStarts(r.SHA256, 0)
-	st.Bad = append(st.Bad, badRelease{r.Version, r.SHA256, short(why)})
-	st.Bad = st.Bad[max(0, len(st.Bad)-maxBad):]
-}
-
-func (st *state) clearBad(d Digest) {
-	st.Bad = slices.DeleteFunc(slices.Clone(st.Bad), func(b badRelease) bool { return b.SHA256 == d })
+// trouble notes what is wrong with a release that was started.
+func (st *state) trouble(d Digest, why string) {
+	x := st.starts(d)
+	x.Why = short(why)
+	st.setStarts(x)
 }
 
 // short makes a reason fit for a line: without what would break it, and
 // without end.
 func short(text string) string {
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) || unicode.IsSpace(r) {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(text, ""))
+	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > maxReason {
 		text = strings.ToValidUTF8(text[:maxReason], "") + "..."
 	}
@@ -192,8 +182,8 @@ func decodeState(data []byte) (st state, err error) {
 	switch {
 	case len(st.Starts) > maxStarts:
 		return fail("starts of %d releases", len(st.Starts))
-	case slices.ContainsFunc(st.Starts, func(x starts) bool { return x.Count <= 0 || x.Count > maxCount }):
-		return fail("starts %v", st.Starts)
+	case slices.ContainsFunc(st.Starts, func(x starts) bool { return x.Count <= 0 || x.Count > maxCount || len(x.Why) > maxReason+3 }):
+		return fail("starts %.200v", st.Starts)
 	case len(st.Bad) > maxBad:
 		return fail("%d bad releases", len(st.Bad))
 	case max(len(st.Last.From), len(st.Last.To)) > maxVersion || len(st.Last.Why) > maxReason+3 ||

@@ -26,7 +26,7 @@ type Status struct {
 	Bad []BadVersion `json:"bad,omitempty"`
 }
 
-// BadVersion is a version that is not installed by itself any more.
+// BadVersion is a version that was given up.
 type BadVersion struct {
 	Version string `json:"version"`
 	Why     string `json:"why"`
@@ -65,7 +65,9 @@ func (s *Store) Status(running Slot) Status {
 		status.WentBack = st.Last.String()
 	}
 	for _, b := range st.Bad {
-		status.Bad = append(status.Bad, BadVersion{b.Version, b.Why})
+		if b.Chance != usedChance {
+			status.Bad = append(status.Bad, BadVersion{b.Version, b.Why})
+		}
 	}
 	if err != nil {
 		status.Problem = short(err.Error())

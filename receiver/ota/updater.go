@@ -84,7 +84,7 @@ type Updater struct {
 
 	// Of the goroutine that runs.
 	healthySince, completeSince, idleSince time.Time
-	settled, restarting                    bool
+	settled, restarting, troubled          bool
 	nextCheck, nextInstall                 time.Time
 	failures                               int
 }
@@ -150,14 +150,18 @@ func (u *Updater) Run(ctx context.Context) {
 	}
 }
 
-// Leave notes that the program was told to end: where it was healthy until
+// Leave notes how the program ended: where it was told to, and healthy until
 // then, this start does not count against it.
-func (u *Updater) Leave() {
-	if u.o.Healthy() != nil {
-		return
+func (u *Updater) Leave(ended error) {
+	var err error
+	switch {
+	case ended != nil:
+		err = u.o.Store.Trouble(u.o.Running, ended.Error())
+	case u.o.Healthy() == nil:
+		err = u.o.Store.Forgive(u.o.Running)
 	}
-	if err := u.o.Store.Forgive(u.o.Running); err != nil {
-		u.o.Log.Warn("ota: an orderly end is not noted", "error", err)
+	if err != nil {
+		u.o.Log.Warn("ota: how this program ended is not noted", "error", err)
 	}
 }
 
@@ -176,7 +180,15 @@ func lasted(t, now time.Time, d time.Duration) bool { return !t.IsZero() && now.
 
 // observe looks at the device, and confirms the version where it is due.
 func (u *Updater) observe(now time.Time) {
-	healthy := u.o.Healthy() == nil
+	err := u.o.Healthy()
+	healthy := err == nil
+	if !healthy && !u.troubled {
+		// It may be the last that is heard of this start.
+		if err := u.o.Store.Trouble(u.o.Running, err.Error()); err != nil {
+			u.o.Log.Warn("ota: what is wrong is not noted", "error", err)
+		}
+	}
+	u.troubled = !healthy
 	since(&u.healthySince, now, healthy)
 	since(&u.completeSince, now, healthy && u.o.Complete())
 	playing := u.o.Playing()

@@ -308,7 +308,7 @@ func TestOrderlyEnd(t *testing.T) {
 				v.boot(Off, "")
 				v.wait(time.Minute)
 				if v.stop(); orderly {
-					v.updater.Leave()
+					v.updater.Leave(nil)
 				}
 			}
 			v.boot(Off, "")

@@ -24,6 +24,9 @@ const (
 	firstWait = time.Minute
 	lastWait  = 15 * time.Minute
 	forgotten = 2 * time.Hour
+	// maxUnused is how many PINs may go by without a try: somebody has the TV show
+	// them who does not see it. It counts like wrong ones.
+	maxUnused = 3
 	// sessionLasts counts from the last request.
 	sessionLasts = 15 * time.Minute
 	maxSessions  = 4
@@ -51,6 +54,7 @@ type gate struct {
 	until    time.Time
 	timer    *time.Timer
 	tries    int
+	unused   int           // PINs in a row
 	wait     time.Duration // the last one
 	blocked  time.Time     // until then
 	sessions []*session
@@ -63,10 +67,13 @@ func (g *gate) ask() (wait time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	if now.Before(g.blocked) {
-		return g.blocked.Sub(now)
+	if g.pin != "" && !now.Before(g.until) {
+		g.lapse(now) // before the timer
 	}
-	if g.pin != "" && now.Before(g.until) {
+	switch {
+	case now.Before(g.blocked):
+		return g.blocked.Sub(now)
+	case g.pin != "":
 		return 0 // it is there to be read
 	}
 	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
@@ -92,8 +99,28 @@ func (g *gate) expire(pin string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.pin == pin {
-		g.remove()
+		g.lapse(time.Now())
 	}
+}
+
+// lapse takes away a PIN whose time is over.
+func (g *gate) lapse(now time.Time) {
+	g.remove()
+	if g.tries == 0 {
+		g.unused++
+	}
+	if g.unused >= maxUnused {
+		g.block(now)
+	}
+}
+
+// block has no PIN shown for a while.
+func (g *gate) block(now time.Time) {
+	if now.Sub(g.blocked) > forgotten {
+		g.wait = 0
+	}
+	g.wait = min(max(2*g.wait, firstWait), lastWait)
+	g.blocked, g.unused = now.Add(g.wait), maxUnused-1
 }
 
 // hide takes away whatever PIN there is.
@@ -127,16 +154,12 @@ func (g *gate) enter(pin string) (id string, wait time.Duration, err error) {
 		if g.tries < maxTries {
 			return "", 0, errWrong
 		}
-		if now.Sub(g.blocked) > forgotten {
-			g.wait = 0
-		}
-		g.wait = min(max(2*g.wait, firstWait), lastWait)
-		g.blocked = now.Add(g.wait)
+		g.block(now)
 		g.remove()
 		return "", g.wait, errWrong
 	}
 	g.remove()
-	g.wait = 0
+	g.wait, g.unused = 0, 0
 	return g.begin(now), 0, nil
 }
 

@@ -118,7 +118,7 @@ func TestPINExpires(t *testing.T) {
 func TestGuessing(t *testing.T) {
 	onGate(t, func(t *testing.T, g *gate, tv *tv) {
 		end, tries := time.Now().Add(24*time.Hour), 0
-		for time.Now().Before(end) {
+		for time.Now().Before(end) && tries < 1000 {
 			if wait := g.ask(); wait > 0 {
 				time.Sleep(wait)
 				continue
@@ -145,6 +145,29 @@ func TestGuessing(t *testing.T) {
 			t.Fatal("still blocked")
 		}
 		if id, _, err := g.enter(tv.pin); err != nil || g.session(id) == nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Somebody who asks for PINs without end has few of them shown.
+func TestNuisance(t *testing.T) {
+	onGate(t, func(t *testing.T, g *gate, tv *tv) {
+		end, shown := time.Now().Add(24*time.Hour), 0
+		for ; time.Now().Before(end); time.Sleep(time.Minute) {
+			g.ask()
+			if tv.pin != "" {
+				shown++
+			}
+		}
+		if shown > 24*60/4 {
+			t.Errorf("the TV shows a PIN for %d minutes of a day", shown)
+		}
+		time.Sleep(lastWait)
+		if g.ask() != 0 {
+			t.Fatal("the owner is locked out")
+		}
+		if _, _, err := g.enter(tv.pin); err != nil {
 			t.Error(err)
 		}
 	})

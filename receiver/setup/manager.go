@@ -34,8 +34,8 @@ const (
 	startPatience = 20 * time.Second
 	// lossPatience is for a router that starts anew.
 	lossPatience = 3 * time.Minute
-	joinLimit    = 45 * time.Second
-	openLimit    = 30 * time.Second
+	joinLimit    = time.Minute
+	openLimit    = 45 * time.Second
 	scanLimit    = 10 * time.Second
 	// retryEvery is how long the access point is open before a known network is
 	// tried again, if nobody has been at the page for visitLasts.
@@ -44,6 +44,8 @@ const (
 	// lookEvery is how often the state is asked for without a signal.
 	lookEvery  = 30 * time.Second
 	retryRadio = 30 * time.Second
+	// awayPause is how long a network's service that is not there is left alone.
+	awayPause = time.Second
 )
 
 // Manager decides what the network does. Its methods may be called at any time.
@@ -106,19 +108,50 @@ func (m *Manager) Run(ctx context.Context) {
 		defer cancel()
 		m.close(end)
 	}()
-	// What an earlier process left open is not known to anybody.
-	m.close(ctx)
+	m.begin(ctx)
+	for ctx.Err() == nil {
+		switch st, err := m.network.State(ctx); {
+		case err != nil:
+			m.begin(ctx)
+		case st.Online:
+			m.stayOnline(ctx)
+		default:
+			m.offer(ctx)
+		}
+	}
+}
+
+// begin waits until there is somebody to look after the network, which at the
+// start of the machine may be later than the receiver, and gives what is known a
+// chance.
+func (m *Manager) begin(ctx context.Context) {
+	for n := 0; ; n++ {
+		if _, err := m.network.State(ctx); err == nil {
+			break
+		}
+		pause := awayPause
+		if n > 60 {
+			pause *= 15 // it may never come
+		}
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+	m.close(ctx) // what an earlier process left open is not known to anybody
 	if want := m.wanted(); want.SSID != "" {
 		m.join(ctx, want)
 	} else {
 		m.awaitOnline(ctx, startPatience)
 	}
-	for ctx.Err() == nil {
-		if m.state(ctx).Online {
-			m.stayOnline(ctx)
-		} else {
-			m.offer(ctx)
-		}
+}
+
+// sleep returns false if ctx ends before the time is over.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 
@@ -159,11 +192,7 @@ func (m *Manager) wait(ctx context.Context, d time.Duration) (c Credentials, ask
 	case <-ctx.Done():
 	case <-t.C:
 	case <-m.network.Changes():
-		// Signals come in swarms.
-		select {
-		case <-ctx.Done():
-		case <-time.After(200 * time.Millisecond):
-		}
+		sleep(ctx, 200*time.Millisecond) // signals come in swarms
 	case c = <-m.ask:
 		return c, true
 	}
@@ -223,7 +252,7 @@ func (m *Manager) stayOnline(ctx context.Context) {
 			m.join(ctx, c)
 			return
 		}
-		if m.state(ctx).Online {
+		if m.state(ctx).Online || ctx.Err() != nil {
 			continue
 		}
 		m.set(func(s *Status) { s.Phase = Starting })
@@ -242,7 +271,11 @@ func (m *Manager) stayOnline(ctx context.Context) {
 func (m *Manager) offer(ctx context.Context) {
 	m.scan(ctx) // a radio that is an access point hears little
 	if !m.open(ctx) {
-		if c, asked := m.wait(ctx, retryRadio); asked {
+		c, asked := m.wait(ctx, retryRadio)
+		if !asked {
+			c = m.wanted() // a radio may have come meanwhile
+		}
+		if c.SSID != "" && !m.state(ctx).Online {
 			m.join(ctx, c)
 		}
 		return

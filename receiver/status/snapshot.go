@@ -36,6 +36,8 @@ type Receiver struct {
 	Audio     Output   `json:"audio"`
 	// Loudspeaker tells that senders are offered sound alone.
 	Loudspeaker bool `json:"loudspeaker,omitempty"`
+	// Settings tells that there is a page for them.
+	Settings bool `json:"settings,omitempty"`
 }
 
 // Output is where picture or sound go.

@@ -80,9 +80,9 @@ func init() { // some handlers look into it
 		deckControl:         {direct, 1, (*TV).pressDeck},
 		keyPressed:          {direct, 1, (*TV).press},
 		keyReleased:         {direct, 0, (*TV).release},
-		setAudioMode:        {direct | broadcast, 1, (*TV).readAudioMode},
-		audioModeStatus:     {direct, 1, (*TV).readAudioMode},
-		reportAudioStatus:   {direct, 1, (*TV).readVolume},
+		setAudioMode:        {direct | broadcast, 1, nil},
+		audioModeStatus:     {direct, 1, nil},
+		reportAudioStatus:   {direct, 1, nil},
 		featureAbort:        {direct, 0, nil},
 		setName:             {direct, 0, nil},
 		reportVersion:       {direct, 0, nil},
@@ -246,21 +246,4 @@ func (t *TV) tellDeck(m *received) {
 		state = plays
 	}
 	t.say(m, deckStatus, state)
-}
-
-// readAudioMode learns whether an audio system plays in the television's place.
-func (t *TV) readAudioMode(m *received) {
-	if m.from == audioSystem && m.data[0] == 0 {
-		t.volume, t.muted = -1, false
-	}
-}
-
-// readVolume learns how loud it is.
-func (t *TV) readVolume(m *received) {
-	v := int(m.data[0] & 0x7f)
-	if m.from != audioSystem && m.from != television || v > 100 { // 0x7f: it does not know
-		t.Counts.Ignored.Inc()
-		return
-	}
-	t.volume, t.muted = v, m.data[0]&0x80 != 0
 }

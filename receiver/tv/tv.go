@@ -116,11 +116,9 @@ type Counts struct {
 
 // State is what a TV knows.
 type State struct {
-	Power  Power
-	Shown  bool // we are on the screen, as far as is known
-	Woken  bool // it was woken by us
-	Volume int  // of the audio system, 0 to 100; -1 if it does not tell
-	Muted  bool // the audio system is
+	Power Power
+	Shown bool // we are on the screen, as far as is known
+	Woken bool // it was woken by us
 }
 
 // source is who is on the screen.
@@ -154,8 +152,6 @@ type TV struct {
 	pollAt    clock.Time // when one that sleeps is asked again; 0: not at all
 
 	key     key
-	volume  int
-	muted   bool
 	answer  budget // for what others want to know
 	command budget // for what others want done
 	darken  budget // for switching the picture off
@@ -165,14 +161,14 @@ type TV struct {
 // there was no session for standbyAfter, never if that is 0.
 func New(owner Owner, standbyAfter time.Duration) *TV {
 	return &TV{
-		owner: owner, standbyAfter: standbyAfter, volume: -1,
+		owner: owner, standbyAfter: standbyAfter,
 		answer: budget{rate: 5, most: 10}, command: budget{rate: 10, most: 10}, darken: budget{rate: 0.1, most: 3},
 	}
 }
 
 // State tells what is known of the television.
 func (t *TV) State() State {
-	return State{Power: t.power, Shown: t.shown == us, Woken: t.woken, Volume: t.volume, Muted: t.muted}
+	return State{Power: t.power, Shown: t.shown == us, Woken: t.woken}
 }
 
 // Plugged tells where the receiver stands on the bus now. Nothing is taken by

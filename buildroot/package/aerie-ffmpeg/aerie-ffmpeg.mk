@@ -28,6 +28,7 @@ endef
 # A folder of its own, beside FFmpeg's package if that is built too.
 define AERIE_FFMPEG_INSTALL_STAGING_CMDS
 	rm -rf $(STAGING_DIR)/usr/lib/aerie-ffmpeg
+	mkdir -p $(STAGING_DIR)/usr/lib
 	cp -a $$(cat $(@D)/aerie-prefix) $(STAGING_DIR)/usr/lib/aerie-ffmpeg
 endef
 

@@ -29,6 +29,7 @@ type conn struct {
 	// trusted connections come without certificates: from this process, or
 	// for measurements over the loopback.
 	trusted bool
+	ended   chan struct{}
 }
 
 func (c *conn) from() string { return c.RemoteAddr().String() }

@@ -90,12 +90,13 @@ type Broker struct {
 
 	mu    sync.Mutex
 	conns map[*conn]bool
+	names map[string]*conn // the one of each name that is served
 }
 
 // New makes a broker and reads the documents that it kept.
 func New(o Options) (*Broker, error) {
 	o.Limits = o.Limits.orDefault()
-	b := &Broker{o: o, conns: map[*conn]bool{}}
+	b := &Broker{o: o, conns: map[*conn]bool{}, names: map[string]*conn{}}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	if o.File != "" {
 		s, err := openStore(o.File)
@@ -182,6 +183,23 @@ func (b *Broker) Document(topic string) ([]byte, bool) {
 	return pk.Payload, ok
 }
 
+// takeOver ends another connection of the same name and waits until nothing of
+// it goes on: what it sent last must not arrive after what comes now.
+func (b *Broker) takeOver(c *conn) {
+	b.mu.Lock()
+	before := b.names[c.name]
+	b.names[c.name] = c
+	b.mu.Unlock()
+	if before == nil {
+		return
+	}
+	before.Close()
+	select {
+	case <-before.ended:
+	case <-b.ctx.Done():
+	}
+}
+
 // refuse counts and tells who is not let in, and why.
 func (b *Broker) refuse(c *conn, why string, args ...any) {
 	b.Refused.Inc()
@@ -201,6 +219,7 @@ func (b *Broker) serve(c *conn) {
 		return
 	}
 	b.conns[c] = true
+	c.ended = make(chan struct{})
 	b.mu.Unlock()
 	// A connection that does not say who it is soon is none.
 	_ = c.SetDeadline(time.Now().Add(patience)) // the same error comes when reading
@@ -208,7 +227,11 @@ func (b *Broker) serve(c *conn) {
 	c.Close()
 	b.mu.Lock()
 	delete(b.conns, c)
+	if b.names[c.name] == c {
+		delete(b.names, c.name)
+	}
 	b.mu.Unlock()
+	close(c.ended)
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		b.o.Log.Debug("broker: connection ended", "client", c.name, "error", err)
 	}

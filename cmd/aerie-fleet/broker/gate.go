@@ -30,8 +30,10 @@ type client struct {
 	tokens float64
 	filled time.Time
 	over   time.Time // since when it sends too much
+	said   bool      // that it broke a rule: once is enough
+	ack    uint16    // of the message that is being looked at, 0 for none
 	flow   flow
-	said   bool // that it broke a rule: once is enough
+	acks   acks
 }
 
 func (h *hook) ID() string { return "aerie" }
@@ -39,7 +41,7 @@ func (h *hook) ID() string { return "aerie" }
 func (h *hook) Provides(b byte) bool {
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnectAuthenticate, mqtt.OnDisconnect, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPublish,
-		mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnPublishDropped, mqtt.OnPacketSent, mqtt.OnRetainMessage, mqtt.StoredRetainedMessages,
+		mqtt.OnPacketProcessed, mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnPublishDropped, mqtt.OnPacketSent, mqtt.OnRetainMessage, mqtt.StoredRetainedMessages,
 	}, b) >= 0
 }
 
@@ -72,6 +74,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	case pk.Connect.Keepalive > maxKeepAlive:
 		h.b.refuse(c, "it wants to be silent for too long", "seconds", pk.Connect.Keepalive)
 	default:
+		h.b.takeOver(c)
 		// Nothing is kept for those that are away.
 		cl.Properties.Clean = true
 		cl.Properties.Props.SessionExpiryInterval = 0
@@ -108,14 +111,26 @@ func (h *hook) OnDisconnect(cl *mqtt.Client, err error, _ bool) {
 	h.mu.Unlock()
 }
 
-// OnPacketRead slows down a device that sends too much: it is not read
-// from until it is its turn. One that does not heed that is cut off.
+// OnPacketRead takes over the acknowledgement, see ack.go, and slows down
+// devices that send too much.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	h.b.Received.Inc()
 	c := h.client(cl)
-	if c == nil || c.role != authority.RoleDevice {
+	if c == nil {
 		return pk, nil
 	}
+	if pk.FixedHeader.Type == packets.Publish && pk.FixedHeader.Qos == 1 {
+		c.ack, pk.PacketID, pk.FixedHeader.Qos = pk.PacketID, 0, 0
+	}
+	if c.role == authority.RoleDevice {
+		return pk, h.slow(c)
+	}
+	return pk, nil
+}
+
+// slow has a device that sends too much wait for its turn: meanwhile it is not
+// read from. One that does not heed that is cut off.
+func (h *hook) slow(c *client) error {
 	now, l := time.Now(), h.b.o.Limits
 	c.tokens = min(c.tokens+now.Sub(c.filled).Seconds()*l.Rate, float64(l.Burst)) - 1
 	c.filled = now
@@ -123,7 +138,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		c.over = time.Time{}
 	}
 	if c.tokens >= 0 {
-		return pk, nil
+		return nil
 	}
 	if c.over.IsZero() {
 		c.over = now
@@ -131,14 +146,14 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	}
 	if now.Sub(c.over) > l.Patience {
 		h.b.refuse(c.conn, "it went on sending too much")
-		return pk, errNo
+		return errNo
 	}
 	h.b.Slowed.Inc()
 	select {
 	case <-time.After(time.Duration(-c.tokens / l.Rate * float64(time.Second))):
 	case <-h.b.ctx.Done():
 	}
-	return pk, nil
+	return nil
 }
 
 // OnACLCheck is asked about topics to write, filters to subscribe to, and
@@ -153,14 +168,26 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 			c.said = true
 			h.b.refuse(c.conn, "a topic that is not its own", "topic", clip(topic), "write", write)
 		}
+		if write {
+			cl.Stop(errNo) // MQTT 3.1.1 has no other way to say no
+		}
 		return false
 	}
 	return true
 }
 
-// OnPublish bounds how many documents a device keeps here.
+// OnPublish bounds how many documents a device keeps here. What a pool has
+// decided is on the disk before anybody hears of it.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := h.client(cl)
+	if pk.FixedHeader.Retain && h.b.store != nil && ofPool(pk.TopicName) {
+		if err := h.b.store.keep(pk.TopicName, orNil(pk.Payload)); err != nil {
+			h.b.o.Log.Error("broker: a document could not be kept", "topic", clip(pk.TopicName), "error", err)
+			cl.Stop(err)
+			return pk, errNo
+		}
+		return pk, nil
+	}
 	if c == nil || !pk.FixedHeader.Retain || c.role != authority.RoleDevice {
 		return pk, nil
 	}
@@ -170,7 +197,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	// A new document is rare, so they are counted when one comes.
 	if len(h.b.server.Topics.Messages(owner(pk.TopicName)+"/#")) >= h.b.o.Limits.Topics {
 		h.b.refuse(c.conn, "it keeps too many documents", "topic", clip(pk.TopicName))
-		cl.Stop(errNo) // MQTT 3.1.1 has no other way to say no
+		cl.Stop(errNo)
 		return pk, errNo
 	}
 	return pk, nil
@@ -189,22 +216,6 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 		}
 	}
 	return pk
-}
-
-// OnRetainMessage keeps a document. The sender is told only afterwards.
-func (h *hook) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, _ int64) {
-	if h.b.store == nil || passing(pk.TopicName) {
-		return
-	}
-	var payload []byte
-	if len(pk.Payload) > 0 {
-		payload = pk.Payload
-	}
-	if err := h.b.store.put(pk.TopicName, payload); err != nil {
-		// The sender must not believe that it is kept.
-		h.b.o.Log.Error("broker: a document could not be kept", "topic", clip(pk.TopicName), "error", err)
-		cl.Stop(err)
-	}
 }
 
 // StoredRetainedMessages returns the documents of the last time.

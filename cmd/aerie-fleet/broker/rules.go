@@ -46,6 +46,9 @@ func owner(topic string) string {
 	return first + "/" + second
 }
 
+// ofPool tells whether a document belongs to the services of a pool.
+func ofPool(topic string) bool { return strings.HasPrefix(topic, pools+"/") }
+
 // passing tells whether a document is not worth the disk: after a restart
 // nobody is connected, and presence begins anew.
 func passing(topic string) bool {

@@ -20,19 +20,11 @@ type store struct {
 
 	mu      sync.Mutex
 	pending map[string][]byte // nil removes
-	round   *round            // the one that the pending belong to
+	waiting []func(error)     // for the pending to be on the disk
 	wake    chan struct{}
 	done    chan struct{}
 	closed  bool
 }
-
-// round is one transaction and those that wait for it.
-type round struct {
-	done chan struct{}
-	err  error
-}
-
-func newRound() *round { return &round{done: make(chan struct{})} }
 
 var errClosed = errors.New("broker: the store is closed")
 
@@ -51,28 +43,33 @@ func openStore(file string) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: open %s: %w", file, errors.Join(err, db.Close()))
 	}
-	s := &store{db: db, pending: map[string][]byte{}, round: newRound(), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &store{db: db, pending: map[string][]byte{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go s.write()
 	return s, nil
 }
 
-// put writes a document, or removes it with nil, and returns when that is on
-// the disk.
-func (s *store) put(topic string, b []byte) error {
+// put writes a document, or removes it with nil, and returns at once. Done is
+// called when that is on the disk; it must not wait for anything.
+func (s *store) put(topic string, b []byte, done func(error)) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.mu.Unlock()
-		return errClosed
+		go done(errClosed)
+		return
 	}
 	s.pending[topic] = b
-	r := s.round
+	s.waiting = append(s.waiting, done)
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
-	s.mu.Unlock()
-	<-r.done
-	return r.err
+}
+
+// keep is put that waits.
+func (s *store) keep(topic string, b []byte) error {
+	done := make(chan error, 1)
+	s.put(topic, b, func(err error) { done <- err })
+	return <-done
 }
 
 func (s *store) write() {
@@ -85,11 +82,12 @@ func (s *store) write() {
 
 func (s *store) flush() {
 	s.mu.Lock()
-	pending, r := s.pending, s.round
-	s.pending, s.round = map[string][]byte{}, newRound()
+	pending, waiting := s.pending, s.waiting
+	s.pending, s.waiting = map[string][]byte{}, nil
 	s.mu.Unlock()
+	var err error
 	if len(pending) > 0 {
-		r.err = s.db.Update(func(tx *bbolt.Tx) error {
+		err = s.db.Update(func(tx *bbolt.Tx) error {
 			documents := tx.Bucket(bucket)
 			for topic, b := range pending {
 				var err error
@@ -105,7 +103,9 @@ func (s *store) flush() {
 			return nil
 		})
 	}
-	close(r.done)
+	for _, done := range waiting {
+		done(err)
+	}
 }
 
 // each calls f for all documents, whose bytes are f's to keep.

@@ -41,20 +41,20 @@ func TestStore(t *testing.T) {
 	for i := range 100 {
 		all.Go(func() {
 			for version := range 10 {
-				if err := s.put(fmt.Sprint(i), fmt.Append(nil, version)); err != nil {
+				if err := s.keep(fmt.Sprint(i), fmt.Append(nil, version)); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	all.Wait()
-	if err := s.put("7", nil); err != nil {
+	if err := s.keep("7", nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.put("8", nil); !errors.Is(err, errClosed) {
+	if err := s.keep("8", nil); !errors.Is(err, errClosed) {
 		t.Errorf("after the end: %v", err)
 	}
 	got := read(t, file)
@@ -115,7 +115,7 @@ func write(file string) {
 		go func() {
 			for version := 0; ; version++ {
 				topic, value := fmt.Sprint("t", i), fmt.Sprintf("%s-%08d", os.Getenv("AERIE_ROUND"), version)
-				if s.put(topic, []byte(value)) == nil {
+				if s.keep(topic, []byte(value)) == nil {
 					mu.Lock()
 					fmt.Println(topic, value)
 					mu.Unlock()

@@ -45,7 +45,7 @@ func (s *Service) desired(id, service string, payload []byte) error {
 
 // half is what this instance desires of a device.
 func (s *Service) half(d *device) twin.Object {
-	return content.Wish{Volunteer: d.volunteer, Settings: d.settings}.Object(s.o.Root)
+	return content.Wish{Volunteer: d.volunteer, Pool: s.o.Pool, Settings: d.settings}.Object(s.o.Root)
 }
 
 // desire brings the half of a device up to date: if it is this instance's, with
@@ -76,11 +76,27 @@ func (s *Service) release(d *device, settings twin.Settings) twin.Settings {
 	given := err == nil && present == r.Release
 	switch as := d.forRollout(r); {
 	case r.Wants(d.id) && !given && r.Progress(as) != rollout.Well:
-		return settings.Write(content.SettingRelease, r.Release.Object(), s.o.ID, ack.Setting)
+		value := r.Release.Object()
+		if before := d.report.Health.Rollback; before != "" {
+			value[beforeName] = before
+		}
+		return s.write(settings, content.SettingRelease, value, ack.Setting)
 	case !r.Wants(d.id) && given && !as.Begun && r.State != rollout.Done:
-		return settings.Write(content.SettingRelease, nil, s.o.ID, ack.Setting)
+		return s.write(settings, content.SettingRelease, nil, ack.Setting)
 	}
 	return settings
+}
+
+// write writes a setting. Its version is the time, in milliseconds since 1970,
+// unless there is a later one already: of two instances that write without
+// knowing of one another, the one that wrote later wins.
+func (s *Service) write(settings twin.Settings, name string, value any, known twin.Setting) twin.Settings {
+	out := settings.Write(name, value, s.o.ID, known)
+	if w := out[name]; w.Version != settings[name].Version || w.By != settings[name].By {
+		w.Version = max(w.Version, s.o.Wall().UnixMilli())
+		out[name] = w
+	}
+	return out
 }
 
 // publish sends the half of a device.
@@ -117,7 +133,7 @@ func (s *Service) Set(ctx context.Context, id, name string, value any) error {
 			return
 		}
 		settings := d.settings.Join(d.others)
-		d.settings = settings.Write(name, value, s.o.ID, d.report.Settings[name].Setting)
+		d.settings = s.write(settings, name, value, d.report.Settings[name].Setting)
 		doc, _ := d.writer.Set(s.half(d))
 		text, err := doc.Encode()
 		if err != nil || !s.ready {

@@ -166,20 +166,33 @@ func (s *Service) act(actions []pairing.Action) {
 // reported since.
 func (d *device) isOnline() bool { return d.known && (d.online || !d.told) }
 
+// beforeName is a property of a desired release beside those of the release: what
+// the device said of its last update when it was given this one. A device that
+// says something else afterwards has gone back.
+const beforeName = "before"
+
 // forRollout is what a rollout has to know of the device.
 func (d *device) forRollout(r *rollout.Rollout) rollout.Device {
 	h := d.report.Health
 	out := rollout.Device{ID: d.id, Online: d.isOnline(), Counter: h.Counter, Confirmed: h.State == content.StateConfirmed}
 	ack, there := d.report.Settings[content.SettingRelease]
-	release, err := content.ParseRelease(ack.Value)
-	if !there || err != nil || release.Counter != r.Release.Counter {
+	if !there {
+		return out
+	}
+	value := ack.Value
+	if wish := d.settings.Join(d.others)[content.SettingRelease]; value == nil && wish.Version == ack.Version && wish.By == ack.By {
+		value = wish.Value // one that was refused is not repeated to us
+	}
+	release, err := content.ParseRelease(value)
+	if err != nil || release.Counter != r.Release.Counter {
 		return out
 	}
 	out.Begun = true
+	before, _ := value.(twin.Object)[beforeName].(string)
 	switch {
 	case ack.Status >= 400:
 		out.Failed = orElse(ack.Text, fmt.Sprintf("status %d", ack.Status))
-	case ack.Status == 200 && h.Counter < release.Counter && h.Rollback != "":
+	case h.Counter < release.Counter && h.Rollback != before:
 		out.Failed = h.Rollback
 	}
 	return out

@@ -18,6 +18,8 @@ import (
 type Client struct {
 	conn net.Conn
 	in   *bufio.Reader
+	// silence is how long the broker may say nothing: it answers each Ping.
+	silence time.Duration
 
 	mu      sync.Mutex
 	last    uint16
@@ -38,7 +40,7 @@ const patience = 30 * time.Second
 // Connect says CONNECT on a connection and waits for the answer. It closes the
 // connection where that is no.
 func Connect(conn net.Conn, l Login) (*Client, error) {
-	c := &Client{conn: conn, in: bufio.NewReaderSize(conn, 512), waiting: map[uint16]chan struct{}{}}
+	c := &Client{conn: conn, in: bufio.NewReaderSize(conn, 512), waiting: map[uint16]chan struct{}{}, silence: 2 * l.KeepAlive}
 	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Connect}, ProtocolVersion: 4}
 	pk.Connect = packets.ConnectParams{ProtocolName: []byte("MQTT"), Clean: true, ClientIdentifier: l.Name, Keepalive: uint16(l.KeepAlive / time.Second)}
 	if l.User != "" {
@@ -143,6 +145,11 @@ func (c *Client) Run(handle func(topic string, payload []byte)) error {
 		}
 	}()
 	for {
+		if c.silence > 0 {
+			if err := c.conn.SetReadDeadline(time.Now().Add(c.silence)); err != nil {
+				return err
+			}
+		}
 		pk, err := c.read()
 		if err != nil {
 			return err

@@ -42,6 +42,7 @@ type Device struct {
 	reported clock.Time
 	paired   clock.Time // when it was chosen first in this run
 	changed  bool
+	pinged   clock.Time
 
 	installs map[int64]int
 	partners int // times that it has got a partner
@@ -271,6 +272,10 @@ func (d *Device) tick(now clock.Time) {
 	if d.ready != 0 && now >= d.ready {
 		d.finish()
 	}
+	if d.client != nil && now >= d.pinged.Add(d.f.o.KeepAlive/2) {
+		d.pinged = now
+		d.client.Ping() // a connection that is dead ends by itself
+	}
 	report, lost := d.pairing.Tick(now)
 	if lost != "" {
 		d.partner = ""
@@ -292,8 +297,7 @@ func (d *Device) finish() {
 		d.health.Version = d.f.version(release.Counter)
 		ack.Status = 200
 	case GoesBack:
-		d.health.Rollback = "the new release did not start"
-		ack.Status, ack.Text = 500, d.health.Rollback
+		d.health.Rollback = d.f.version(release.Counter) + " did not stay up" // the order stays as it was, as on a real one
 	case NeverComesBack:
 		if d.client != nil {
 			d.client.Close()

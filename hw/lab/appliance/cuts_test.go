@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -21,57 +22,79 @@ const quick = "init=/usr/lib/aerie-lab/init"
 // each cut takes another moment and another loss, and boots from what is left.
 func TestPowerCuts(t *testing.T) {
 	need(t)
-	cuts, seed := 3, uint64(time.Now().UnixNano())
-	for name, to := range map[string]func(uint64){
-		"AERIE_VM_CUTS": func(n uint64) { cuts = int(n) },
-		"AERIE_VM_SEED": func(n uint64) { seed = n },
-	} {
-		if text := os.Getenv(name); text != "" {
-			n, err := strconv.ParseUint(text, 10, 64)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			to(n)
-		}
-	}
+	cuts, workers, seed := number(t, "AERIE_VM_CUTS", 3), number(t, "AERIE_VM_WORKERS", 1), number(t, "AERIE_VM_SEED", uint64(time.Now().UnixNano()))
 	t.Logf("AERIE_VM_SEED=%d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
 	b := newBench(t)
 	updated := b.recordUpdate(t)
-	var last recording
-	for n := 1; n <= cuts; n++ {
-		from := updated
-		if last.disk != nil && r.IntN(4) == 0 {
-			from = last
-		}
-		at := from.begun.Add(time.Duration(r.Int64N(int64(from.ended.Sub(from.begun)))))
-		d, l, err := from.disk.cut(at, r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		m := b.boot(t, d, quick)
-		version := ""
-		m.until("a working version", func() bool { version = m.version(); return version != "" })
-		u := m.updates()
-		t.Logf("cut %d, %s at %v of %v, %v: version %s works after %v; %+v", n, from.what, at.Sub(from.begun).Round(time.Millisecond),
-			from.ended.Sub(from.begun).Round(time.Millisecond), l, version, time.Since(began).Round(100*time.Millisecond), u)
-		if version != "2" && version != "6" {
-			t.Errorf("version %s, neither the old nor the new one", version)
-		}
-		if u.Problem != "" || len(u.Bad) > 0 {
-			t.Errorf("the power was to blame, not %+v", u)
-		}
-		if n == cuts || n%20 == 0 {
-			m.mount()
-			if version != "6" {
-				m.sh("aerie ota install --state /data/aerie /run/host/6")
+	for w := range workers {
+		t.Run(fmt.Sprint(w), func(t *testing.T) {
+			t.Parallel()
+			c := cutter{b, rand.New(rand.NewPCG(seed, w)), updated, recording{}}
+			for n := w; n < cuts; n += workers {
+				c.cut(t, n+1 == cuts)
 			}
-			m.until("the update", func() bool { return m.version() == "6" })
-		}
-		last = recording{"the start after a cut", d, m.started, time.Now()}
-		m.off()
+		})
 	}
+}
+
+// number reads a number from the environment.
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// cutter cuts the power again and again.
+type cutter struct {
+	*bench
+	random *rand.Rand
+	update recording
+	last   recording // the start after the last cut
+}
+
+// cut cuts the power at a random moment of the update, or of the start after the
+// last cut, and boots from what is left; then, if asked to, it updates.
+func (c *cutter) cut(t *testing.T, update bool) {
+	t.Helper()
+	from := c.update
+	if c.last.disk != nil && c.random.IntN(4) == 0 {
+		from = c.last
+	}
+	length := from.ended.Sub(from.begun)
+	at := time.Duration(c.random.Int64N(int64(length)))
+	d, l, err := from.disk.cut(from.begun.Add(at), c.random)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	m := c.boot(t, d, quick)
+	version := ""
+	m.until("a working version", func() bool { version = m.version(); return version != "" })
+	u := m.updates()
+	t.Logf("cut %v into %s of %v, %v: version %s works after %v; %+v", at.Round(time.Millisecond), from.what, length.Round(time.Millisecond),
+		l, version, time.Since(began).Round(100*time.Millisecond), u)
+	if version != "2" && version != "6" {
+		t.Errorf("version %s, neither the old nor the new one", version)
+	}
+	if u.Problem != "" || len(u.Bad) > 0 {
+		t.Errorf("the power was to blame, not %+v", u)
+	}
+	if update {
+		m.mount()
+		if version != "6" {
+			m.sh("aerie ota install --state /data/aerie /run/host/6")
+		}
+		m.until("the update", func() bool { return m.version() == "6" })
+	}
+	c.last = recording{"the start after a cut", d, m.started, time.Now()}
+	m.off()
 }
 
 // recording is a span of time in the life of a disk.

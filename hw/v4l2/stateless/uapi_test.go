@@ -1,17 +1,14 @@
 package stateless
 
 import (
-	"bytes"
-	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 
+	"aerie/hw/lab/headers"
 	"aerie/hw/v4l2/uapi"
 )
 
@@ -106,47 +103,5 @@ func TestUAPI(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the golden texts anew with the C compilers")
-
-// compilers make and run testdata/uapi.c for an architecture.
-var compilers = map[string]struct{ cc, flags, run string }{
-	"amd64": {"gcc", "", "qemu-x86_64-static"},
-	"arm64": {"aarch64-linux-gnu-gcc", "", "qemu-aarch64-static"},
-	"arm":   {"arm-linux-gnueabihf-gcc", "-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64", "qemu-arm-static"},
-}
-
-// TestUAPIGolden recompiles the C program and compares, or with -update
-// replaces, the golden texts.
-func TestUAPIGolden(t *testing.T) {
-	for arch, c := range compilers {
-		t.Run(arch, func(t *testing.T) {
-			if _, err := exec.LookPath(c.cc); err != nil {
-				t.Skip(err)
-			}
-			bin := filepath.Join(t.TempDir(), "uapi")
-			args := append(strings.Fields(c.flags), "-static", "-o", bin, "testdata/uapi.c")
-			if out, err := exec.Command(c.cc, args...).CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%.2000s", err, out)
-			}
-			run := exec.Command(bin)
-			if emulator, err := exec.LookPath(c.run); err == nil {
-				run = exec.Command(emulator, bin)
-			} else if arch != runtime.GOARCH {
-				t.Skip(err)
-			}
-			out, err := run.Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			file := filepath.Join("testdata", "uapi-"+arch+".txt")
-			if *update {
-				if err := os.WriteFile(file, out, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if golden, err := os.ReadFile(file); err != nil || !bytes.Equal(out, golden) {
-				t.Errorf("%s is not what the compiler says: go test -run UAPIGolden -update (%v)", file, err)
-			}
-		})
-	}
-}
+// TestUAPIGolden holds the golden texts against the kernel's headers.
+func TestUAPIGolden(t *testing.T) { headers.Golden(t, headers.Each) }

@@ -8,6 +8,7 @@
 //	reported.<root>.health     Health
 //	reported.<root>.settings   twin.Acknowledgement of each setting, by name
 //	desired.<root>.pairing     see package pairing
+//	desired.<root>.pool        the pool of the service that volunteers
 //	desired.<root>.settings    twin.Settings
 //
 // What is done about any of it is the business of package fleet, on a device,
@@ -31,6 +32,7 @@ import (
 const (
 	healthName   = "health"
 	settingsName = "settings"
+	poolName     = "pool"
 )
 
 // Settings that a service may desire, by name.
@@ -122,7 +124,10 @@ func ParseName(v any) (string, error) {
 // Wish is a desired half.
 type Wish struct {
 	Volunteer pairing.Volunteer // none if its Service is ""
-	Settings  twin.Settings
+	// Pool is that of the service, so that a device of another can tell; "" is
+	// not told.
+	Pool     string
+	Settings twin.Settings
 }
 
 // Object returns the half.
@@ -131,10 +136,20 @@ func (w Wish) Object(root string) twin.Object {
 	if w.Volunteer.Service != "" {
 		below = twin.At(pairing.Under(root, w.Volunteer.Object()), root)
 	}
+	if w.Pool != "" {
+		below[poolName] = w.Pool
+	}
 	if len(w.Settings) > 0 {
 		below[settingsName] = w.Settings.Object()
 	}
 	return twin.Object{root: below}
+}
+
+// OfPool tells whether a desired half is of a service of that pool, or does not
+// say.
+func OfPool(half twin.Object, root, pool string) bool {
+	said, there := twin.At(half, root)[poolName]
+	return !there || said == pool
 }
 
 // WishedSettings reads the settings of a desired half; malformed ones are told

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 
@@ -48,14 +49,16 @@ const (
 	canBeAP     = 0x40 // NM_WIFI_DEVICE_CAP_AP
 	activated   = 2    // NM_ACTIVE_CONNECTION_STATE_ACTIVATED
 	deactivated = 4    // NM_ACTIVE_CONNECTION_STATE_DEACTIVATED
+	ready       = 30   // NM_DEVICE_STATE_DISCONNECTED; below it, the device cannot be used
 	failed      = 120  // NM_DEVICE_STATE_FAILED
 )
 
 // Manager talks to NetworkManager. Its methods may be called from several
 // goroutines.
 type Manager struct {
-	dial    func() (*dbus.Conn, error)
-	changes chan struct{}
+	dial       func() (*dbus.Conn, error)
+	radioLimit time.Duration
+	changes    chan struct{}
 
 	mu     sync.Mutex
 	conn   *dbus.Conn // nil until it is needed, and after it was lost
@@ -68,7 +71,7 @@ type Manager struct {
 func New() *Manager { return newManager(func() (*dbus.Conn, error) { return dbus.ConnectSystemBus() }) }
 
 func newManager(dial func() (*dbus.Conn, error)) *Manager {
-	return &Manager{dial: dial, changes: make(chan struct{}, 1)}
+	return &Manager{dial: dial, radioLimit: radioLimit, changes: make(chan struct{}, 1)}
 }
 
 // Changes has a value after NetworkManager has told of a change.
@@ -213,36 +216,59 @@ func (m *Manager) State(ctx context.Context) (st setup.State, err error) {
 	return st, nil
 }
 
-// radio returns the Wi-Fi device; one that can be an access point, if there are
-// several.
+// radioLimit is how long a radio may take to be there and of use: its firmware
+// is loaded and the supplicant started.
+const radioLimit = 20 * time.Second
+
+// radio returns the Wi-Fi device when it can be used.
 func (m *Manager) radio(ctx context.Context) (dbus.ObjectPath, error) {
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	for end := time.Now().Add(m.radioLimit); ; {
+		device, usable, err := m.findRadio(ctx)
+		switch {
+		case usable:
+			return device, nil
+		case err != nil && !errors.Is(err, setup.ErrNoRadio):
+			return "", err
+		case time.Now().After(end):
+			return "", setup.ErrNoRadio
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+// findRadio returns the Wi-Fi device, and whether it can be used; one that can be
+// an access point, if there are several.
+func (m *Manager) findRadio(ctx context.Context) (device dbus.ObjectPath, usable bool, err error) {
 	p, err := m.properties(ctx, root, service)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if on, known := p["WirelessEnabled"].Value().(bool); known && !on {
 		if err := m.call(ctx, root, ifProps+".Set", []any{service, "WirelessEnabled", dbus.MakeVariant(true)}); err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
 	var paths []dbus.ObjectPath
 	if err := m.call(ctx, root, service+".GetDevices", nil, &paths); err != nil {
-		return "", err
+		return "", false, err
 	}
-	found := dbus.ObjectPath("")
+	err = setup.ErrNoRadio
 	for _, path := range paths[:min(len(paths), maxList)] {
-		p, err := m.properties(ctx, path, ifDevice)
-		if err != nil || get[uint32](p, "DeviceType") != deviceWiFi || !get[bool](p, "Managed") {
+		p, gone := m.properties(ctx, path, ifDevice)
+		if gone != nil || get[uint32](p, "DeviceType") != deviceWiFi || !get[bool](p, "Managed") {
 			continue
 		}
-		w, err := m.properties(ctx, path, ifWireless)
-		if err == nil && get[uint32](w, "WirelessCapabilities")&canBeAP != 0 {
-			return path, nil
+		device, usable, err = path, get[uint32](p, "State") >= ready, nil
+		w, _ := m.properties(ctx, path, ifWireless)
+		if get[uint32](w, "WirelessCapabilities")&canBeAP != 0 {
+			break
 		}
-		found = path
 	}
-	if found == "" {
-		return "", errors.Join(setup.ErrNoRadio, ctx.Err())
-	}
-	return found, nil
+	return device, usable, err
 }

@@ -24,9 +24,12 @@ func (m *Manager) Scan(ctx context.Context) ([]setup.Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.call(ctx, device, ifWireless+".RequestScan", []any{map[string]dbus.Variant{}}) == nil {
-		m.scanned(ctx, device)
+	before := m.lastScan(ctx, device)
+	limit := scanLimit
+	if m.call(ctx, device, ifWireless+".RequestScan", []any{map[string]dbus.Variant{}}) != nil {
+		limit = underWay // it is refused while another goes on, or has just ended
 	}
+	m.scanned(ctx, device, before, limit)
 	// The list is worth having even if the time is up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -62,26 +65,32 @@ func readable(ssid string) bool {
 		!strings.ContainsFunc(ssid, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) })
 }
 
-// scanned waits until a scan has ended.
-func (m *Manager) scanned(ctx context.Context, device dbus.ObjectPath) {
+// lastScan is when the last scan ended, in milliseconds since the machine
+// started; -1 for never.
+func (m *Manager) lastScan(ctx context.Context, device dbus.ObjectPath) int64 {
+	p, err := m.properties(ctx, device, ifWireless)
+	if err != nil {
+		return -1
+	}
+	return get[int64](p, "LastScan")
+}
+
+// scanLimit is more than the channels of both bands take, and underWay than the
+// rest of a scan usually does.
+const (
+	scanLimit = 10 * time.Second
+	underWay  = 3 * time.Second
+)
+
+// scanned waits until another scan than that before has ended.
+func (m *Manager) scanned(ctx context.Context, device dbus.ObjectPath, before int64, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
-	last := int64(-2)
-	for {
-		p, err := m.properties(ctx, device, ifWireless)
-		if err != nil {
-			return
-		}
-		now := get[int64](p, "LastScan") // ms since boot, -1 for never
-		if last == -2 {
-			last = now
-		}
-		if now != last {
-			return
-		}
+	for ctx.Err() == nil && m.lastScan(ctx, device) == before {
 		select {
 		case <-ctx.Done():
-			return
 		case <-t.C:
 		}
 	}

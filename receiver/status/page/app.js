@@ -118,6 +118,7 @@ function renderIdle({receiver, sender, pin, update}) {
   $("pin").hidden = !pin
   $("steps").hidden = Boolean(pin)
   put($("pin-digits"), pin ?? "")
+  $("settings").hidden = !receiver.settings
 }
 
 function renderMusic({sender, now_playing: playing}) {

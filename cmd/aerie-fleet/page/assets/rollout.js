@@ -37,7 +37,7 @@ function part(kind, n) {
 function ring(r, share, i) {
   const name = share === 0 ? "One device" : share === 1 ? "All" : `${+(share * 100).toFixed(1)} %`;
   const step = r.steps?.find(s => s.ring === i);
-  let text = step ? `${number(step.devices)} devices` : "";
+  let text = step ? `${number(step.devices)} ${step.devices === 1 ? "device" : "devices"}` : "";
   if (i === r.ring && r.state === "running") {
     const left = r.well ? r.well + r.soak - Date.now() / 1000 : 0;
     text += left > 0 ? `, well; ${span(left)} to go` : ", until all have confirmed";
