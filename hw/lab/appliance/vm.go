@@ -254,7 +254,7 @@ func (v *vm) screenshot(ctx context.Context, path string) error {
 		return err
 	}
 	defer c.Close()
-	if _, err := fmt.Fprintf(c, "screendump -f png %s\n", strconv.Quote(path)); err != nil {
+	if _, err := fmt.Fprintf(c, "screendump %s -f png\n", strconv.Quote(path)); err != nil {
 		return err
 	}
 	for {
