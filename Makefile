@@ -10,6 +10,8 @@ ARCH ?=
 FLAGS ?=
 # PACKAGES are what to test.
 PACKAGES ?= ./...
+# CUTS is how often vm-cuts cuts the power.
+CUTS ?= 100
 # SOAK is how long the soak takes.
 SOAK ?= 10m
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -49,6 +51,8 @@ help: ## Print this
 	@echo "make fleet-load   simulated devices at one service, measured (DEVICES=10000)"
 	@echo "make fleet-chaos  services, broker and cables broken at random (CHAOS=5m)"
 	@echo "make lab      the hardware tests in the virtual machine"
+	@echo "make vm       the appliance in a virtual machine, with its page on this one (ARCH=arm64 emulated)"
+	@echo "make vm-test  its starts, updates and hangs; make vm-cuts CUTS=100 its power cuts"
 	@echo "make fuzz     every fuzz target for a minute"
 	@echo "make soak     ten minutes of 1080p60 over a bad network (SOAK=1h for more)"
 	@echo "make compare  what mirroring costs Aerie and another receiver"
@@ -92,12 +96,24 @@ demo: build
 	@exec bin/aerie demo $(FLAGS)
 
 test: setup
-	@.ci/setup test lab cross
+	@.ci/setup test lab vm cross
 	@$(ENV); .ci/test $(PACKAGES)
 
 bench: setup
 	@.ci/setup test
 	@$(ENV); .ci/bench
+
+vm: build
+	@.ci/setup vm $(if $(filter arm64,$(ARCH)),vm-arm64)
+	@$(ENV); exec go run ./hw/lab/appliance $(if $(ARCH),-arch $(ARCH)) -program $(BIN)/aerie
+
+vm-test: setup
+	@.ci/setup vm
+	@$(ENV); AERIE_VM=1 go test -timeout 0 -count 1 -v -run '^(TestAppliance|TestBrokenCard)$$' ./hw/lab/appliance
+
+vm-cuts: setup
+	@.ci/setup vm
+	@$(ENV); AERIE_VM=1 AERIE_VM_CUTS=$(CUTS) AERIE_VM_WORKERS=$$(nproc) go test -parallel $$(nproc) -timeout 0 -count 1 -v -run '^TestPowerCuts$$' ./hw/lab/appliance
 
 lab: setup
 	@.ci/setup lab
@@ -119,4 +135,4 @@ check: setup
 clean:
 	rm -rf bin
 
-.PHONY: help setup build install release image image-check fleet fleet-load fleet-chaos run demo test bench lab fuzz soak compare check clean
+.PHONY: help setup build install release image image-check fleet fleet-load fleet-chaos run demo test bench vm vm-test vm-cuts lab fuzz soak compare check clean

@@ -73,7 +73,7 @@ func (r *Receiver) supervise(ctx context.Context, systemd health.Systemd) {
 
 // Condition is what the machine around the receiver lets it do.
 type Condition struct {
-	Announced bool // senders list the receiver, or nobody asked for that
+	Announced bool // senders elsewhere list the receiver, or nobody asked for that
 	Network   bool // there is one
 	Display   bool // one is plugged in, or none is needed
 }

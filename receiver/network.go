@@ -24,7 +24,7 @@ func (r *Receiver) startDiscovery(ctx context.Context) (stop func()) {
 		return func() {}
 	}
 	c := r.capabilities()
-	known, first := c.Name, true // of the goroutine that notifies
+	known, links := c.Name, []string(nil) // of the goroutine that notifies
 	a, err := discovery.Announce(discovery.Config{
 		Name: c.Name, Host: discovery.HostLabel(c.DeviceID), Interface: r.cfg.Network.Interface,
 		Services: []discovery.Service{
@@ -36,8 +36,11 @@ func (r *Receiver) startDiscovery(ctx context.Context) (stop func()) {
 				return // it was renamed, and this announcement is ending
 			}
 			known = st.Name
-			r.discovered(st, first)
-			first = first && !st.Announced
+			news := st.Announced && !slices.Equal(st.Links, links)
+			if news {
+				links = st.Links
+			}
+			r.discovered(st, news)
 		}, Log: r.log, Clock: r.now,
 	})
 	if err != nil {
@@ -58,19 +61,25 @@ func (r *Receiver) startDiscovery(ctx context.Context) (stop func()) {
 	}
 }
 
-// discovered is told how the receiver is known on the network. First has it
-// logged that it is.
-func (r *Receiver) discovered(st discovery.Status, first bool) {
+// discovered is told how the receiver is known on the network. News has it
+// logged where.
+func (r *Receiver) discovered(st discovery.Status, news bool) {
 	if st.Name != r.Name() {
 		r.log.Warn("the name is taken by another receiver", "name", r.Name(), "now", st.Name)
 		r.identity.name.Store(st.Name)
 		r.pushChange()
 	}
-	r.announced.Store(st.Announced)
-	if st.Announced && first {
+	r.announced.Store(st.Announced && slices.ContainsFunc(st.Links, elsewhere))
+	if news {
 		r.log.Info("announced", "name", st.Name, "host", strings.TrimSuffix(st.Host, "."), "links", st.Links, "after", r.now().Sub(r.began).Round(time.Millisecond))
 	}
 	r.redrawIdle()
+}
+
+// elsewhere tells that a link leads out of this machine.
+func elsewhere(link string) bool {
+	i, err := net.InterfaceByName(link)
+	return err == nil && i.Flags&net.FlagLoopback == 0
 }
 
 // reannounce brings the TXT records up to date.
