@@ -16,6 +16,7 @@ import (
 
 	"aerie/cmd/aerie-fleet/authority"
 	"aerie/cmd/aerie-fleet/simulate"
+	"aerie/receiver/clock"
 )
 
 // TestLoad brings many devices up at once, each with a connection of its own,
@@ -43,7 +44,7 @@ func TestLoad(t *testing.T) {
 	if os.Getenv("AERIE_FLEET_TLS") != "" {
 		dial = certified(t, state, broker, n)
 	}
-	began := time.Now()
+	began, zero := time.Now(), clock.Now()
 	p := startProcess(t, state, "--listen", broker, "--plain", plain, "--https", freePort(t), "--log", "warn", "--debug", os.Getenv("AERIE_FLEET_DEBUG"))
 	fleet := simulate.Start(simulate.Options{Devices: n, Prefix: "tv", Pool: "aerie", Dial: dial, Spread: time.Second, LastPause: time.Second})
 	defer fleet.Stop()
@@ -61,6 +62,8 @@ func TestLoad(t *testing.T) {
 	messages := p.metric("aerie_fleet_broker_received_total")
 	t.Logf("%d devices paired in %.1f s: %.0f packets/s, %.1f s of CPU, %.2f ms a device", n, took.Seconds(),
 		messages/took.Seconds(), cpu.Seconds(), float64(cpu.Milliseconds())/float64(n))
+	times := fleet.Times()
+	t.Logf("half of them after %.1f s, nine of ten after %.1f s; %d attempts to connect failed", times[n/2].Sub(zero).Seconds(), times[n*9/10].Sub(zero).Seconds(), fleet.Stats().Failures)
 	t.Logf("memory: %.0f MB, %.1f KB a device", float64(memory)/1e6, float64(memory)/1e3/float64(n))
 	time.Sleep(steady)
 	stats := fleet.Stats()

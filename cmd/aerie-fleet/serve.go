@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -73,6 +74,11 @@ func serve(args []string, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	raiseFiles()
+	if os.Getenv("GOGC") == "" {
+		// A third less memory for a tenth more work: it is many small things
+		// that stay.
+		debug.SetGCPercent(50)
+	}
 	u := &unit{settings: s, log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: s.level})), failed: make(chan error, 8)}
 	defer u.close()
 	if err := u.open(); err != nil {

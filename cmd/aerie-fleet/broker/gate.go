@@ -188,7 +188,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		h.b.o.Log.Warn("broker: a version of a pool's document came too late", "topic", clip(pk.TopicName), "client", cl.ID)
 		return pk, packets.CodeSuccessIgnore // its sender need not send it again
 	}
-	if pk.FixedHeader.Retain && h.b.store != nil && ofPool(pk.TopicName) {
+	if pk.FixedHeader.Retain && h.b.store != nil && ofPool(pk.TopicName) && !passing(pk.TopicName) {
 		if err := h.b.store.keep(pk.TopicName, orNil(pk.Payload)); err != nil {
 			h.b.o.Log.Error("broker: a document could not be kept", "topic", clip(pk.TopicName), "error", err)
 			cl.Stop(err)

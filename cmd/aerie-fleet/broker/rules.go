@@ -53,7 +53,7 @@ func owner(topic string) string {
 func ofPool(topic string) bool { return strings.HasPrefix(topic, pools+"/") }
 
 // passing tells whether a document is not worth the disk: after a restart
-// nobody is connected, and presence begins anew.
+// nobody is connected, and presence begins anew, that of services too.
 func passing(topic string) bool {
-	return strings.HasPrefix(topic, wire.Base+"/") && strings.HasSuffix(topic, "/presence")
+	return strings.HasPrefix(topic, wire.Base+"/") && strings.HasSuffix(topic, "/presence") || ofPool(topic) && strings.HasSuffix(topic, "/beat")
 }

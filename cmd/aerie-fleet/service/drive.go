@@ -28,7 +28,7 @@ const (
 )
 
 // ofPool takes a message of the instances.
-func (s *Service) ofPool(now clock.Time, rest string, payload []byte) error {
+func (s *Service) ofPool(now clock.Time, rest string, payload []byte, kept bool) error {
 	if rest == "rollout" {
 		return s.followed(payload)
 	}
@@ -43,10 +43,15 @@ func (s *Service) ofPool(now clock.Time, rest string, payload []byte) error {
 		if err := json.Unmarshal(payload, &b); err != nil {
 			return fmt.Errorf("%w: %v", wire.ErrUnknown, err)
 		}
+		if id == s.o.ID && b.Run != s.o.Run && kept {
+			return nil // from its life before
+		}
 		if id == s.o.ID && b.Run != s.o.Run {
 			return errors.New("service: another instance has the same id; give each a folder of its own")
 		}
-		s.lease.hear(now, id)
+		if !kept {
+			s.lease.hear(now, id) // else nobody knows when it was said
+		}
 		if id == s.o.ID && b.Number == s.barrier && !s.ready && s.sender != nil {
 			s.read()
 		}

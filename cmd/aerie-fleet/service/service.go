@@ -10,7 +10,8 @@
 //
 // What goes about between the instances of a pool, below aerie-pool/POOL:
 //
-//	SERVICE/beat      that it is there; not retained
+//	SERVICE/beat      that it is there; retained, so that a broker which drops what
+//	                  does not fit drops all but the newest
 //	SERVICE/order     what an owner ordered of the rollout; retained
 //	SERVICE/call/ID   a method to be run by the partner of a device
 //	SERVICE/answer/ID its result
@@ -265,7 +266,7 @@ func (s *Service) message(now clock.Time, topic string, payload []byte, kept boo
 	s.Messages.Inc()
 	var err error
 	if rest, ok := strings.CutPrefix(topic, poolTopic(s.o.Pool, "")); ok {
-		err = s.ofPool(now, rest, payload)
+		err = s.ofPool(now, rest, payload, kept)
 	} else {
 		err = s.ofDevice(now, topic, payload, kept)
 	}
@@ -304,7 +305,7 @@ func (s *Service) beat(now clock.Time, barrier int64) {
 	if err != nil {
 		panic(err) // there is nothing in it that could fail
 	}
-	s.send(wire.Message{Topic: s.topic("beat"), Payload: b, QoS: 1}, nil)
+	s.send(wire.Message{Topic: s.topic("beat"), Payload: b, QoS: 1, Retain: true}, nil)
 }
 
 // beat is what an instance says of itself.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,6 +128,17 @@ type Stats struct {
 	Paired, Connected                                    int
 	Sent, Received, Heartbeats, Errors, Failures, Losses int64
 	Slowest                                              clock.Time // when the last was paired for the first time
+}
+
+// Times are when the devices were paired for the first time, in order.
+func (f *Fleet) Times() (all []clock.Time) {
+	for _, d := range f.Devices {
+		d.mu.Lock()
+		all = append(all, d.paired)
+		d.mu.Unlock()
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Stats counts.
