@@ -28,6 +28,10 @@ STAMP ?=
 BOARD ?=
 BUILDROOT ?=
 
+# DEVICES are how many receivers are simulated, CHAOS how long things break.
+DEVICES ?= 10000
+CHAOS ?= 5m
+
 # bin/ holds native programs, bin/ARCH those of another architecture.
 BIN := bin$(if $(ARCH),/$(ARCH))
 # What Go needs to find FFmpeg and to link statically.
@@ -43,7 +47,11 @@ help: ## Print this
 	@echo "make release  signed releases in dist/ (KEY=FILE, ARCH=\"arm64 armhf\"; docs/releasing.md)"
 	@echo "make image    the card of a board (BOARD=pi3, pi4 or pi5; docs/image.md)"
 	@echo "make image-check  whether the images fit a tree of Buildroot (BUILDROOT=DIR)"
+	@echo "make fleet    bin/aerie-fleet, which looks after many receivers"
+	@echo "make fleet-load   simulated devices at one service, measured (DEVICES=10000)"
+	@echo "make fleet-chaos  services, broker and cables broken at random (CHAOS=5m)"
 	@echo "make lab      the hardware tests in the virtual machine"
+	@echo "make radio    joining Wi-Fi and opening an access point, with simulated radios in a virtual machine"
 	@echo "make vm       the appliance in a virtual machine, with its page on this one (ARCH=arm64 emulated)"
 	@echo "make vm-test  its starts, updates and hangs; make vm-cuts CUTS=100 its power cuts"
 	@echo "make fuzz     every fuzz target for a minute"
@@ -71,6 +79,16 @@ image:
 
 image-check:
 	@buildroot/check "$(BUILDROOT)"
+
+fleet: setup
+	@$(ENV); mkdir -p $(BIN); CGO_ENABLED=0 GOARCH=$(subst armhf,arm,$(ARCH)) go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/ ./cmd/aerie-fleet
+
+fleet-load: setup
+	@$(ENV); AERIE_FLEET_DEVICES=$(DEVICES) AERIE_FLEET_STEADY=40s go test -timeout 10m -count 1 -v -run '^TestLoad$$' ./cmd/aerie-fleet
+
+fleet-chaos: setup
+	@.ci/setup test
+	@$(ENV); AERIE_FLEET_CHAOS=$(CHAOS) go test -timeout 0 -count 1 -v -run '^TestChaos$$' ./cmd/aerie-fleet
 
 run: build
 	@exec bin/aerie run $(FLAGS)
@@ -102,6 +120,9 @@ lab: setup
 	@.ci/setup lab
 	@$(ENV); go run ./hw/lab $$(.ci/lab-packages)
 
+radio: setup
+	@$(ENV); .ci/radio
+
 fuzz: setup
 	@$(ENV); .ci/fuzz
 
@@ -118,4 +139,4 @@ check: setup
 clean:
 	rm -rf bin
 
-.PHONY: help setup build install release image image-check run demo test bench vm vm-test vm-cuts lab fuzz soak compare check clean
+.PHONY: help setup build install release image image-check fleet fleet-load fleet-chaos run demo test bench vm vm-test vm-cuts lab radio fuzz soak compare check clean

@@ -60,10 +60,19 @@ func (r *Receiver) Fleet(d fleet.Device) *fleet.Agent {
 		}
 		r.fleetNotice(n)
 	}
-	return fleet.New(fleet.Options{
+	agent := fleet.New(fleet.Options{
 		ID: fleetID(r.identity.deviceID), Name: r.Name(), Server: c.Server, Azure: c.Azure, Code: c.Code, Pool: c.Pool, Root: c.Root,
 		State: filepath.Join(dir, "fleet"), Device: d, Now: r.now, Log: r.log,
 	})
+	r.agent.Store(agent)
+	return agent
+}
+
+// enrolAgain asks a fleet that refused this receiver once more, with a new code.
+func (r *Receiver) enrolAgain() {
+	if a := r.agent.Load(); a != nil && a.Status().Phase == fleet.Refused {
+		a.EnrolAgain()
+	}
 }
 
 // fleetID names the receiver in a fleet.

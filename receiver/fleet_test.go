@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,11 +66,13 @@ func TestFleetCode(t *testing.T) {
 	}
 }
 
-// One that the fleet does not want says so.
+// One that the fleet does not want says so, and asks again when its owner wants.
 func TestFleetRefuses(t *testing.T) {
 	r := quietReceiver(t)
 	defer r.close()
+	var asked atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		asked.Add(1)
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, `{"error":"the code is used up"}`)
 	}))
@@ -85,6 +88,9 @@ func TestFleetRefuses(t *testing.T) {
 		w := r.snapshot().Warnings
 		return len(w) == 1 && strings.Contains(w[0], "the code is used up") && agent.Status().Phase == fleet.Refused
 	})
+	before := asked.Load()
+	r.NextPIN()
+	until(t, "that it asks again", func() bool { return asked.Load() > before })
 	cancel()
 	<-done
 }

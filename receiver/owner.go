@@ -172,16 +172,16 @@ func setupScreen(st setup.Status, pin string) (s screen.Setup) {
 	switch {
 	case ap.Page() != "":
 		s = screen.Setup{Title: "Connect Aerie to your Wi-Fi", QR: ap.QR(), Below: fmt.Sprintf("Wi-Fi %s, password %s", ap.SSID, ap.Password),
-			Steps: []string{"Scan the code with your phone", "Choose your network on the page", "No page? Open " + ap.Page()}}
+			Steps: []string{"Scan the code with your phone", "Follow the page that opens", "No page? Open " + ap.Page()}}
+		if pin != "" {
+			s.Steps = []string{"Scan the code with your phone", "Enter this PIN on the page", "Choose your network there"}
+		}
 	case st.Phase == setup.Joining:
 		return screen.Setup{Title: fmt.Sprintf("Joining “%s”", st.SSID), Steps: []string{"This takes up to a minute."}}
 	case pin != "":
 		s = screen.Setup{Title: "Settings", Steps: []string{"Enter this PIN on the page"}}
 	}
 	s.Code = pin
-	if pin != "" && ap.Page() != "" {
-		s.Steps[2] = "Enter this PIN there"
-	}
 	return s
 }
 

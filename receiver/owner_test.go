@@ -36,7 +36,7 @@ func TestSetupScreen(t *testing.T) {
 		"starting":     {setup.Status{Phase: setup.Starting, AccessPoint: ap}, "", "", "", false, ""},
 		"settings":     {setup.Status{Phase: setup.Online, AccessPoint: ap}, "493817", "Settings", "Enter this PIN on the page", false, ""},
 		"access point": {offering, "", "Connect Aerie to your Wi-Fi", "Open http://10.42.0.1/settings/", true, "The password of “Home” is wrong."},
-		"with a PIN":   {offering, "493817", "Connect Aerie to your Wi-Fi", "Enter this PIN there", true, "The password of “Home” is wrong."},
+		"with a PIN":   {offering, "493817", "Connect Aerie to your Wi-Fi", "Choose your network there", true, "The password of “Home” is wrong."},
 		"joining":      {setup.Status{Phase: setup.Joining, SSID: "Home", AccessPoint: ap, Failure: "old"}, "", "Joining “Home”", "a minute", false, ""},
 		"no radio":     {setup.Status{Phase: setup.Offering, AccessPoint: ap, Failure: "There is no Wi-Fi here. Connect a network cable."}, "", "", "", false, "There is no Wi-Fi here. Connect a network cable."},
 	} {

@@ -29,6 +29,7 @@ import (
 	"aerie/receiver/clock/ptp"
 	"aerie/receiver/config"
 	"aerie/receiver/diagnostics"
+	"aerie/receiver/fleet"
 	"aerie/receiver/health"
 	"aerie/receiver/message"
 	"aerie/receiver/pairing"
@@ -113,8 +114,9 @@ type Receiver struct {
 	vitals  vitals
 	systemd health.Systemd
 
-	fleetCode atomic.Pointer[string] // to be let into the fleet with; nil or "" for none
-	fleetText atomic.Pointer[string] // for people; nil or "" for nothing
+	fleetCode atomic.Pointer[string]      // to be let into the fleet with; nil or "" for none
+	agent     atomic.Pointer[fleet.Agent] // of its fleet; nil for none
+	fleetText atomic.Pointer[string]      // for people; nil or "" for nothing
 	renamed   chan struct{}
 }
 

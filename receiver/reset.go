@@ -16,8 +16,12 @@ import (
 func (r *Receiver) Light() *light.Light { return &r.panel.light }
 
 // NextPIN puts another PIN in the place of the one on the screen, if there is
-// one, and lets senders try again that had too many wrong guesses.
-func (r *Receiver) NextPIN() { r.authority.NextPIN() }
+// one, and lets senders try again that had too many wrong guesses. A fleet that
+// refused the receiver is asked again, likewise with a new code.
+func (r *Receiver) NextPIN() {
+	r.authority.NextPIN()
+	r.enrolAgain()
+}
 
 // ForgetSenders ends the session and has every sender prove itself anew. An
 // error means that those that were remembered will be back after a restart.

@@ -67,6 +67,9 @@ func TestInstall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if f.Name() == "aerie-fleet.service" {
+			continue // for the owner's machine, not for the appliance
+		}
 		if ours := f.Name() == "install" || filepath.Ext(f.Name()) == ".go"; !ours && !installed[string(text)] {
 			t.Errorf("%s is not installed", f.Name())
 		}

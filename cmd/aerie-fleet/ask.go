@@ -30,7 +30,7 @@ func devices(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var all []service.Row
+	all := []service.Row{}
 	for total := 1; len(all) < total; {
 		q := url.Values{"search": {strings.Join(f.Args(), " ")}, "status": {*status}, "sort": {*sort}, "offset": {strconv.Itoa(len(all))}}
 		var p service.Page

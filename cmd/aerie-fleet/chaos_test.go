@@ -220,7 +220,7 @@ func (c *chaos) note(o service.Overview) {
 	}
 	for _, s := range o.Rollout.Steps {
 		key := fmt.Sprint(o.Rollout.ID, " ", s.Ring)
-		if before, known := c.steps[key]; known && before != s {
+		if before, known := c.steps[key]; known && before != s && !c.t.Failed() {
 			c.t.Errorf("the step to ring %d of %s was done twice: %+v and %+v", s.Ring, o.Rollout.ID, before, s)
 		}
 		c.steps[key] = s

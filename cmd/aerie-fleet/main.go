@@ -11,8 +11,9 @@
 // releases, enrolment new devices, page the page and the API. What devices and
 // services share is in receiver/fleet.
 //
-// Proof: main_test.go runs the binary as people do; azure_test.go,
-// mosquitto_test.go, load_test.go and chaos_test.go run whole fleets against it.
+// Proof: main_test.go runs the binary as people do; mosquitto_test.go,
+// agent_test.go (the receivers' own side), load_test.go and chaos_test.go run
+// whole fleets against it.
 package main
 
 import (

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	crand "crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -204,7 +205,17 @@ func TestMosquittoKeepsThemApart(t *testing.T) {
 	foreign := newMember(t, "fleet", nil)
 	stranger := newMember(t, "radio", foreign).tls(ca)
 	nobody := &tls.Config{RootCAs: stranger.RootCAs, ServerName: "127.0.0.1"}
-	for name, config := range map[string]*tls.Config{"of another fleet": stranger, "without a certificate": nobody} {
+	late := newMember(t, "radio", ca)
+	ended := *late.cert
+	ended.NotAfter = time.Now().Add(-time.Minute)
+	der, err := x509.CreateCertificate(crand.Reader, &ended, ca.cert, &late.key.PublicKey, ca.key)
+	if err == nil {
+		late.cert, err = x509.ParseCertificate(der)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, config := range map[string]*tls.Config{"of another fleet": stranger, "without a certificate": nobody, "with one that has ended": late.tls(ca)} {
 		_, up, down := connect(config)
 		select {
 		case <-up:

@@ -9,7 +9,7 @@ import (
 
 // changeable are the settings that the page has, in its order.
 var changeable = []string{
-	"name", "access.pin", "access.password", "access.takeover",
+	"name", "time_zone", "access.pin", "access.password", "access.takeover",
 	"video.mode", "video.size", "video.hevc", "video.overscan", "video.rotate",
 	"audio.output", "audio.offset",
 	"updates.mode", "updates.window",

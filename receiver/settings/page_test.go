@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,6 +58,7 @@ func TestPage(t *testing.T) {
 	b := startBench(t)
 	b.mistake = "aerie.toml, line 3: name takes text in quotes"
 	b.network.Phase, b.network.Failure = setup.Offering, "The password of “Home” is wrong."
+	b.network.AccessPoint.Address = netip.MustParseAddr("10.42.0.1")
 	p := c.Open("http://"+b.addr+Path, 390, 844)
 	p.Resize(390, 844, 2, true)
 	p.Eventually("the gate", func() bool { return shows(p) == "gate" && text(p, "ask") != "" })
@@ -89,7 +91,9 @@ func TestPage(t *testing.T) {
 	fill(t, p, "set-wifi-password", "battery staple")
 	fill(t, p, "set-wifi-country", "DE")
 	press(t, p, "#save")
-	p.Eventually("that it is saved", func() bool { return shows(p) == "done" && strings.Contains(text(p, "done-title"), "Joining") })
+	p.Eventually("that it is saved", func() bool {
+		return shows(p) == "done" && strings.Contains(text(p, "done-title"), "Joining") && strings.Contains(text(p, "done-text"), "“Aerie-BEEF” closes now")
+	})
 	picture(t, p, "joining")
 	want := strings.Replace(ownFile, "correct horse\"\n", "battery staple\"\ncountry = \"DE\"\n", 1)
 	if got := b.file(); got != want {
@@ -97,7 +101,11 @@ func TestPage(t *testing.T) {
 	}
 
 	// From the sofa.
-	locked(b, func() int { b.network.Phase, b.network.Failure, b.mistake = setup.Online, "", ""; return 0 })
+	locked(b, func() int {
+		b.network.Phase, b.network.Failure, b.mistake = setup.Online, "", ""
+		b.network.AccessPoint.Address = netip.Addr{}
+		return 0
+	})
 	p.Resize(1280, 900, 1, false)
 	press(t, p, "#back")
 	p.Eventually("the settings again", func() bool { return shows(p) == "settings" && text(p, "joined") == "On “Home”." })

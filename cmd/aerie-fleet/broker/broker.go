@@ -13,7 +13,8 @@
 //
 // There are no sessions: a client that comes back subscribes again and is given
 // the documents as they are now. So nothing waits here for those that are away.
-// What documents mean is not known here.
+// What documents mean is not known here, but that the versions of one which several
+// services write have to grow.
 //
 // Proof: broker_test.go (connections, rules, floods, slow readers, revocation),
 // store_test.go (killed while it writes), and FuzzConnect, FuzzAllowed.
@@ -25,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -122,7 +124,7 @@ func New(o Options) (*Broker, error) {
 		SysTopicResendInterval: 24 * 3600,
 		InlineClient:           true,
 	})
-	if err := b.server.AddHook(&hook{b: b, clients: map[*mqtt.Client]*client{}}, nil); err != nil {
+	if err := b.server.AddHook(&hook{b: b, clients: map[*mqtt.Client]*client{}, decided: map[string]int64{}}, nil); err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	if err := b.server.Serve(); err != nil {
@@ -183,6 +185,18 @@ func (b *Broker) Document(topic string) ([]byte, bool) {
 	return pk.Payload, ok
 }
 
+// converse reads from a client until it ends. A fault that a client's packets
+// find ends that client and nothing else.
+func (b *Broker) converse(c *conn) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.o.Log.Error("broker: fault", "client", c.name, "from", c.from(), "fault", p, "stack", string(debug.Stack()))
+			err = errNo
+		}
+	}()
+	return b.server.EstablishConnection("fleet", c)
+}
+
 // takeOver ends another connection of the same name and waits until nothing of
 // it goes on: what it sent last must not arrive after what comes now.
 func (b *Broker) takeOver(c *conn) {
@@ -223,7 +237,7 @@ func (b *Broker) serve(c *conn) {
 	b.mu.Unlock()
 	// A connection that does not say who it is soon is none.
 	_ = c.SetDeadline(time.Now().Add(patience)) // the same error comes when reading
-	err := b.server.EstablishConnection("fleet", c)
+	err := b.converse(c)
 	c.Close()
 	b.mu.Lock()
 	delete(b.conns, c)

@@ -359,3 +359,37 @@ func TestForeignTopics(t *testing.T) {
 		t.Error("the log says nothing")
 	}
 }
+
+// Of a document that several services write, versions only grow.
+func TestLateVersions(t *testing.T) {
+	b := start(t, t.TempDir()+"/documents", Limits{})
+	one, two := b.client(us, authority.RoleService), b.client(them, authority.RoleService)
+	const topic = "aerie-pool/p/rollout"
+	for i, c := range []struct {
+		from    *inbox
+		payload string
+		want    string
+	}{
+		{one, `{"version":5}`, `{"version":5}`},
+		{two, `{"version":1000}`, `{"version":1000}`},
+		{one, `{"version":6}`, `{"version":1000}`},
+		{one, `{"version":1000,"x":1}`, `{"version":1000}`},
+		{one, `nonsense`, `{"version":1000}`},
+		{one, ``, `{"version":1000}`},
+		{two, `{"version":1001}`, `{"version":1001}`},
+	} {
+		done, err := c.from.Publish(topic, []byte(c.payload), true)
+		must(t, done, err)
+		if v, _ := b.b.Document(topic); string(v) != c.want {
+			t.Errorf("%d: after %s it is %s", i, c.payload, v)
+		}
+	}
+	b.b.Close()
+	again := start(t, b.b.o.File, Limits{})
+	in := again.client(us, authority.RoleService)
+	done, err := in.Publish(topic, []byte(`{"version":1001,"x":1}`), true)
+	must(t, done, err)
+	if v, _ := again.b.Document(topic); string(v) != `{"version":1001}` {
+		t.Errorf("after a restart it is %s", v)
+	}
+}

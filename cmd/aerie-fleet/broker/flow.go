@@ -83,7 +83,7 @@ func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, codes []byte) {
 		}
 		for _, m := range h.b.server.Topics.Messages(sub.Filter) {
 			c.flow.overtake(m.TopicName)
-			if c.SetDeadline(time.Now().Add(patience)) != nil || !h.write(cl, m.TopicName) {
+			if c.SetDeadline(time.Now().Add(patience)) != nil || !h.write(cl, m.TopicName, true) {
 				return
 			}
 		}
@@ -105,23 +105,24 @@ func (h *hook) send(cl *mqtt.Client, topics ...string) {
 	}
 	h.b.wg.Go(func() {
 		for topic, ok := c.flow.next(); ok; topic, ok = c.flow.next() {
-			if !h.write(cl, topic) {
+			if !h.write(cl, topic, false) {
 				return
 			}
 		}
 	})
 }
 
-// write sends a document as it is now. The deadline of the connection ends this
-// for a client that is dead.
-func (h *hook) write(cl *mqtt.Client, topic string) bool {
+// write sends a document as it is now; old tells that it is one from before the
+// subscription. The deadline of the connection ends this for a client that is
+// dead.
+func (h *hook) write(cl *mqtt.Client, topic string, old bool) bool {
 	m, there := h.b.server.Topics.Retained.Get(topic)
 	if !there {
 		// It was removed, which is said with an empty one.
 		m = packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: topic}
 	}
 	m = m.Copy(false)
-	m.FixedHeader.Retain, m.FixedHeader.Qos = there, 0
+	m.FixedHeader.Retain, m.FixedHeader.Qos = there && old, 0
 	return cl.WritePacket(m) == nil
 }
 

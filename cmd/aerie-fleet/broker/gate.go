@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,9 @@ type hook struct {
 
 	mu      sync.RWMutex
 	clients map[*mqtt.Client]*client
+
+	deciding sync.Mutex
+	decided  map[string]int64 // the newest version of each document that a pool shares
 }
 
 // client is what is known of a connected client. Its fields belong to the
@@ -180,6 +184,10 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 // decided is on the disk before anybody hears of it.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := h.client(cl)
+	if pk.FixedHeader.Retain && ofPool(pk.TopicName) && h.late(pk) {
+		h.b.o.Log.Warn("broker: a version of a pool's document came too late", "topic", clip(pk.TopicName), "client", cl.ID)
+		return pk, packets.CodeSuccessIgnore // its sender need not send it again
+	}
 	if pk.FixedHeader.Retain && h.b.store != nil && ofPool(pk.TopicName) {
 		if err := h.b.store.keep(pk.TopicName, orNil(pk.Payload)); err != nil {
 			h.b.o.Log.Error("broker: a document could not be kept", "topic", clip(pk.TopicName), "error", err)
@@ -201,6 +209,33 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		return pk, errNo
 	}
 	return pk, nil
+}
+
+// late tells whether a document of a pool, which several services may write, is
+// not newer than what is there. They write one after another; but what one of
+// them wrote may have been held up until another had its turn.
+func (h *hook) late(pk packets.Packet) bool {
+	if !strings.HasSuffix(pk.TopicName, shared) {
+		return false
+	}
+	version := func(b []byte) (v int64) {
+		var document struct{ Version int64 }
+		if json.Unmarshal(b, &document) == nil {
+			v = document.Version
+		}
+		return v
+	}
+	h.deciding.Lock()
+	defer h.deciding.Unlock()
+	if v := version(pk.Payload); v > h.decided[pk.TopicName] {
+		before, there := h.b.server.Topics.Retained.Get(pk.TopicName)
+		if there && v <= version(before.Payload) {
+			return true
+		}
+		h.decided[pk.TopicName] = v
+		return false
+	}
+	return true
 }
 
 // OnSubscribe grants what is kept here: there are no sessions, so nothing is

@@ -11,7 +11,10 @@ import (
 //
 //	aerie-pool/POOL/SERVICE/...    written by that service
 //	aerie-pool/POOL/rollout        written by any, see package rollout
-const pools = "aerie-pool"
+const (
+	pools  = "aerie-pool"
+	shared = "/rollout"
+)
 
 // allowed tells whether a client may write a topic, or read a topic or filter:
 // a device what package wire has devices write, under its own name, and a
@@ -27,7 +30,7 @@ func allowed(role, name, topic string, write bool) bool {
 		return first == wire.Base && second == name && below != ""
 	case first == pools && role == authority.RoleService:
 		third, _, _ := strings.Cut(below, "/")
-		return validName(second) && (third == name || below == "rollout")
+		return validName(second) && (third == name || "/"+below == shared)
 	}
 	t, err := wire.ParseTopic(topic)
 	if err != nil {

@@ -65,6 +65,7 @@ func (b *bench) device(name, code string, show func(string)) (*enrol.Identity, e
 }
 
 func TestIssuedCode(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := start(t, dir)
 	code, err := b.Issue("Lobby")
@@ -124,6 +125,7 @@ func TestIssuedCode(t *testing.T) {
 
 // Whoever guesses at a code has few attempts.
 func TestGuesses(t *testing.T) {
+	t.Parallel()
 	b := start(t, t.TempDir())
 	code, err := b.Issue("")
 	if err != nil {
@@ -141,6 +143,7 @@ func TestGuesses(t *testing.T) {
 }
 
 func TestCodeOnScreen(t *testing.T) {
+	t.Parallel()
 	b := start(t, t.TempDir())
 	shown := make(chan string, 10)
 	type result struct {
@@ -177,6 +180,7 @@ func TestCodeOnScreen(t *testing.T) {
 
 // What strangers send is refused, and does not fill the memory.
 func TestFloodOfRequests(t *testing.T) {
+	t.Parallel()
 	b := start(t, t.TempDir())
 	for i := range 2 * maxPending {
 		r, err := request(i)

@@ -7,8 +7,9 @@
 // what others must know. In the queue a newer version of a document takes the
 // place of an older one that was not sent yet.
 //
-// Proof: link_test.go (a broker that vanishes, refuses, is slow; versions that
-// replace one another; Mosquitto with certificates and access lists).
+// Proof: link_test.go (a broker that vanishes and refuses, a service that is
+// slow, versions that replace one another); aerie/cmd/aerie-fleet tries it at
+// Mosquitto with certificates and access lists.
 package link
 
 import (
@@ -44,8 +45,9 @@ type Options struct {
 type Handler interface {
 	// Connected begins a connection.
 	Connected(s Sender)
-	// Message is a message of it. It may take its time: the broker waits.
-	Message(topic string, payload []byte)
+	// Message is a message of it; kept is one that the broker had before. It may
+	// take its time: the broker waits.
+	Message(topic string, payload []byte, kept bool)
 	// Lost ends it.
 	Lost(err error)
 }
@@ -125,7 +127,7 @@ func converse(ctx context.Context, o Options, h Handler) (lasted bool, err error
 	started := make(chan struct{})
 	p.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 		<-started
-		h.Message(m.Topic(), m.Payload())
+		h.Message(m.Topic(), m.Payload(), m.Retained())
 	})
 	client := mqtt.NewClient(p)
 	defer client.Disconnect(0)

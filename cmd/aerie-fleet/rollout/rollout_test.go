@@ -322,3 +322,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What a driver sent before another took over is older than all that follows.
+func TestTakeOver(t *testing.T) {
+	s := newStage(t, 10, plan(nil))
+	late, next := s.r, s.r
+	late.Tick(s.now, "a", s.fleet)
+	next.TakeOver("b")
+	if late.Newer(next) || !next.Newer(late) || len(next.Steps) != 0 {
+		t.Errorf("version %d of the driver before, %d of the next", late.Version, next.Version)
+	}
+}

@@ -48,16 +48,16 @@ func (s *Service) device(id string) (*device, error) {
 }
 
 // ofDevice takes a message below a device's name.
-func (s *Service) ofDevice(now clock.Time, topic string, payload []byte) error {
+func (s *Service) ofDevice(now clock.Time, topic string, payload []byte, kept bool) error {
 	t, err := wire.ParseTopic(topic)
 	if err != nil {
 		return err
 	}
 	switch t.Kind {
 	case wire.TopicReported:
-		return s.reported(now, t.Device, payload)
+		return s.reported(now, t.Device, payload, kept)
 	case wire.TopicPresence:
-		return s.presence(now, t.Device, string(payload))
+		return s.presence(now, t.Device, string(payload), kept)
 	case wire.TopicDesired:
 		return s.desired(t.Device, t.Service, payload)
 	case wire.TopicResult:
@@ -67,7 +67,7 @@ func (s *Service) ofDevice(now clock.Time, topic string, payload []byte) error {
 	return fmt.Errorf("%w: %s", wire.ErrUnknown, topic)
 }
 
-func (s *Service) reported(now clock.Time, id string, payload []byte) error {
+func (s *Service) reported(now clock.Time, id string, payload []byte, kept bool) error {
 	if len(payload) == 0 {
 		s.forget(id)
 		return nil
@@ -90,7 +90,10 @@ func (s *Service) reported(now clock.Time, id string, payload []byte) error {
 	if !d.reader.Take(doc) {
 		return nil // replayed, or overtaken
 	}
-	d.report, d.known, d.seen = report, true, s.o.Wall()
+	d.report, d.known = report, true
+	if !kept {
+		d.seen = s.o.Wall()
+	}
 	actions, err := s.pairing.Reported(now, id, report.Pairing)
 	if d.told && !d.online {
 		actions = append(actions, s.pairing.Presence(now, id, false)...)
@@ -107,7 +110,7 @@ func (s *Service) reported(now clock.Time, id string, payload []byte) error {
 	return err
 }
 
-func (s *Service) presence(now clock.Time, id, value string) error {
+func (s *Service) presence(now clock.Time, id, value string, kept bool) error {
 	if value != wire.Online && value != wire.Offline && value != "" {
 		return fmt.Errorf("%w: presence %.40q", wire.ErrUnknown, value)
 	}
@@ -120,7 +123,7 @@ func (s *Service) presence(now clock.Time, id, value string) error {
 		return err
 	}
 	d.online, d.told = value == wire.Online, true
-	if d.online {
+	if !kept {
 		d.seen = s.o.Wall()
 	}
 	s.act(s.pairing.Presence(now, id, d.online))
@@ -162,8 +165,26 @@ func (s *Service) act(actions []pairing.Action) {
 	}
 }
 
-// isOnline tells whether a device is there: by its presence, or because it has
-// reported since.
+// grace is how long devices may take to come back to a broker that was away and
+// has forgotten who was there.
+const grace = time.Minute
+
+// missing notes those that did not come back.
+func (s *Service) missing(now clock.Time) {
+	if s.silent || now < s.lease.since.Add(grace) {
+		return
+	}
+	s.silent = true
+	for id, d := range s.devices {
+		if !d.told {
+			d.online, d.told = false, true
+			s.act(s.pairing.Presence(now, id, false))
+		}
+	}
+	s.changes.note()
+}
+
+// isOnline tells whether a device is there, as far as is known.
 func (d *device) isOnline() bool { return d.known && (d.online || !d.told) }
 
 // beforeName is a property of a desired release beside those of the release: what

@@ -114,6 +114,11 @@ func (s *Service) drive(now clock.Time) {
 	}
 	s.pending.sent = now
 	next, changed := s.rollout, false
+	if next.Version > 0 && next.Driver != s.o.ID {
+		next.TakeOver(s.o.ID)
+		s.propose(next)
+		return
+	}
 	var fleet []rollout.Device
 	if len(s.orders) > 0 || next.State == rollout.Running {
 		fleet = s.fleet()

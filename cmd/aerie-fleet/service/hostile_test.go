@@ -49,7 +49,7 @@ func newDesk(t testing.TB) *desk {
 	}
 	d.Service = s
 	s.connected(d)
-	d.message(d.now, s.topic("beat"), d.sent[0].Payload)
+	d.message(d.now, s.topic("beat"), d.sent[0].Payload, false)
 	if !s.ready {
 		t.Fatal("not ready after its own beat")
 	}
@@ -66,7 +66,7 @@ func (d *desk) reports(id, run, pool, service string, version int64, change func
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.message(d.now, "aerie/"+id+"/twin/reported", text)
+	d.message(d.now, "aerie/"+id+"/twin/reported", text, false)
 }
 
 // after lets time pass and returns what was sent meanwhile.
@@ -113,7 +113,7 @@ func TestHostile(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDesk(t)
 			d.reports("good", run1, "hotel", us, 1, nil)
-			d.message(d.now, c.topic, []byte(c.payload))
+			d.message(d.now, c.topic, []byte(c.payload), false)
 			if log := d.log.String(); !strings.Contains(log, c.log) || !strings.Contains(log, "refused a message") {
 				t.Errorf("the log does not say %q:\n%s", c.log, log)
 			}
@@ -122,7 +122,7 @@ func TestHostile(t *testing.T) {
 			}
 			before := len(d.log.String())
 			for range 100 {
-				d.message(d.now, c.topic, []byte(c.payload))
+				d.message(d.now, c.topic, []byte(c.payload), false)
 			}
 			if len(d.log.String()) > before {
 				t.Error("it fills the log")
@@ -178,6 +178,34 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// A device that does not come back to a broker which was away is offline.
+func TestMissing(t *testing.T) {
+	d := newDesk(t)
+	for _, id := range []string{"back", "gone"} {
+		d.reports(id, run1, "hotel", us, 1, nil)
+		d.message(d.now, "aerie/"+id+"/presence", []byte("online"), false)
+	}
+	d.lost()
+	d.connected(d)
+	d.message(d.now, d.topic("beat"), d.sent[len(d.sent)-1].Payload, false)
+	d.message(d.now, "aerie/back/presence", []byte("online"), false)
+	d.after(grace / 2)
+	if status, _ := d.devices["gone"].status(); status != Good {
+		t.Errorf("after half of its time it is %s", status)
+	}
+	d.after(grace)
+	if status, _ := d.devices["gone"].status(); status != Offline {
+		t.Errorf("in the end it is %s", status)
+	}
+	if status, _ := d.devices["back"].status(); status != Good {
+		t.Errorf("the other is %s", status)
+	}
+	d.after(2 * time.Minute)
+	if d.pairing.Mine("gone") || !d.pairing.Mine("back") {
+		t.Error("the service still works with it, or with none")
+	}
+}
+
 // A device that says what it said when it was given a release has not failed; it
 // fails when it says something new.
 func TestWentBack(t *testing.T) {
@@ -193,7 +221,7 @@ func TestWentBack(t *testing.T) {
 	r.Tick(time.Now(), us, d.fleet())
 	text, _ := r.Encode()
 	d.sent = nil
-	d.message(d.now, "aerie-pool/hotel/rollout", text)
+	d.message(d.now, "aerie-pool/hotel/rollout", text, false)
 	if len(d.sent) != 1 || !strings.Contains(string(d.sent[0].Payload), `"counter":7`) {
 		t.Fatalf("it is not given the release: %v", d.sent)
 	}
@@ -238,9 +266,9 @@ func FuzzMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, topic, payload string) {
 		d := newDesk(t)
 		d.reports("tv", run1, "hotel", us, 1, nil)
-		d.message(d.now, topic, []byte(payload))
+		d.message(d.now, topic, []byte(payload), false)
 		d.reports("tv2", run1, "hotel", us, 1, nil)
-		d.message(d.now, topic, []byte(payload))
+		d.message(d.now, topic, []byte(payload), false)
 		for _, m := range d.after(5 * time.Second) {
 			if tt, err := wire.ParseTopic(m.Topic); err != nil {
 				t.Fatal(err)

@@ -81,6 +81,7 @@ type Service struct {
 	ordered *ordered
 	seen    map[string]clock.Time // complaints, so that none fills the log
 	barrier int64
+	silent  bool // those whose presence is not told count as offline
 }
 
 // New makes a service.
@@ -165,8 +166,8 @@ func (h handler) post(f func()) {
 
 func (h handler) Connected(sender link.Sender) { h.post(func() { h.s.connected(sender) }) }
 func (h handler) Lost(error)                   { h.post(h.s.lost) }
-func (h handler) Message(topic string, payload []byte) {
-	h.post(func() { h.s.message(h.s.o.Now(), topic, payload) })
+func (h handler) Message(topic string, payload []byte, kept bool) {
+	h.post(func() { h.s.message(h.s.o.Now(), topic, payload, kept) })
 }
 
 // ErrEnded is returned when the service ends meanwhile.
@@ -196,7 +197,9 @@ func (s *Service) connected(sender link.Sender) {
 	s.pending = pending{}
 	for _, d := range s.devices {
 		d.kept, d.past = 0, false
+		d.told = false // the broker may be another by now
 	}
+	s.silent = false
 	s.barrier++
 	s.beat(s.o.Now(), s.barrier)
 }
@@ -240,6 +243,7 @@ func (s *Service) tick(now clock.Time) {
 	if s.lease.beatDue(now) {
 		s.beat(now, s.barrier)
 	}
+	s.missing(now)
 	s.expire(now)
 	s.drive(now)
 }
@@ -257,13 +261,13 @@ func (s *Service) send(m wire.Message, done func(error)) {
 }
 
 // message takes a message of the broker.
-func (s *Service) message(now clock.Time, topic string, payload []byte) {
+func (s *Service) message(now clock.Time, topic string, payload []byte, kept bool) {
 	s.Messages.Inc()
 	var err error
 	if rest, ok := strings.CutPrefix(topic, poolTopic(s.o.Pool, "")); ok {
 		err = s.ofPool(now, rest, payload)
 	} else {
-		err = s.ofDevice(now, topic, payload)
+		err = s.ofDevice(now, topic, payload, kept)
 	}
 	if err != nil && !pairing.Ignored(err) {
 		s.complain(now, topic, err)

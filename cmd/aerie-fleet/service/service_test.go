@@ -72,7 +72,7 @@ func start(t testing.TB) *bench {
 }
 
 // quick is a lease for tests.
-var quick = Lease{Beat: 200 * time.Millisecond, Fresh: 2 * time.Second, Settle: 4 * time.Second}
+var quick = Lease{Beat: 100 * time.Millisecond, Fresh: time.Second, Settle: 2 * time.Second}
 
 // instance is a service that can be killed.
 type instance struct {
@@ -137,6 +137,7 @@ func (i *instance) overview(t testing.TB) Overview {
 
 // Two instances share the devices; a pool does not take those of another.
 func TestSharing(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	fleet := b.devices(40, nil)
 	strangers := b.devices(3, func(o *simulate.Options) { o.Prefix, o.Pool = "other", "school" })
@@ -200,6 +201,7 @@ func TestSharing(t *testing.T) {
 // An instance that starts again with its id finds its devices, and they notice
 // nothing.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	fleet := b.devices(20, nil)
 	id := newID(t)
@@ -228,6 +230,7 @@ func release(n int64) content.Release {
 // A rollout goes on when the instance that drives it is killed, and no device
 // installs twice.
 func TestRollout(t *testing.T) {
+	t.Parallel()
 	b := start(t)
 	fleet := b.devices(40, func(o *simulate.Options) {
 		o.Fate = func(id string) simulate.Fate {

@@ -24,7 +24,7 @@ const (
 // ShownLife is how long a device shows a code before it shows another.
 const ShownLife = 10 * time.Minute
 
-// rounds of PBKDF2: a fifth of a second on a Raspberry Pi 3.
+// rounds of PBKDF2: some 50 ms on a PC, several times that on a small board.
 const rounds = 100_000
 
 const proofLength = sha256.Size

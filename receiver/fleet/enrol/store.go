@@ -125,11 +125,11 @@ func (s Store) Save(i *Identity) (err error) {
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(s.Dir, identityFile+".*") // 0600
+	name := filepath.Join(s.Dir, identityFile)
+	f, err := os.OpenFile(name+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // it has another name if all went well
 	_, err = f.Write(text)
 	if err == nil {
 		err = f.Sync()
@@ -138,7 +138,7 @@ func (s Store) Save(i *Identity) (err error) {
 		err = closeErr
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(s.Dir, identityFile))
+		err = os.Rename(name+".new", name)
 	}
 	if err != nil {
 		return err

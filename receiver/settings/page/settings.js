@@ -7,14 +7,14 @@ const page = document.body
 // What the table of settings says in words of a command line is said here in
 // those of an owner; help and values come from the receiver.
 const labels = {
-  "name": "Name", "access.pin": "PIN for senders", "access.password": "Password for senders",
+  "name": "Name", "time_zone": "Time zone", "access.pin": "PIN for senders", "access.password": "Password for senders",
   "access.takeover": "A second sender takes over", "video.mode": "Resolution of the TV", "video.size": "Largest picture",
   "video.hevc": "4K with HEVC", "video.overscan": "The TV cuts off the edges", "video.rotate": "Turn the picture",
   "audio.output": "Sound output", "audio.offset": "Shift the sound", "updates.mode": "Updates", "updates.window": "Time for updates",
   "wifi.password": "Password of the network", "wifi.ssid": "Name of the network", "wifi.hidden": "It does not tell its name", "wifi.country": "Country",
 }
 const groups = [
-  ["Receiver", ["name", "access.pin", "access.password", "access.takeover"]],
+  ["Receiver", ["name", "time_zone", "access.pin", "access.password", "access.takeover"]],
   ["Picture and sound", ["video.mode", "video.size", "video.hevc", "video.overscan", "video.rotate", "audio.output", "audio.offset"]],
   ["Updates", ["updates.mode", "updates.window"]],
 ]
@@ -124,7 +124,16 @@ function showForm(settings) {
   }
   $("wifi").hidden = !fields.has("wifi.ssid")
   if (fields.has("wifi.ssid")) showWiFi(fields)
+  offerZone()
   changed()
+}
+
+// offerZone fills in the phone's time zone when the receiver is set up for the
+// first time.
+function offerZone() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+  const field = inputs.get("time_zone")
+  if (network?.access_point && field?.was === "" && zone && zone !== "UTC") field.element.value = zone
 }
 
 // input makes the elements for one setting.
