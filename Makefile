@@ -51,6 +51,7 @@ help: ## Print this
 	@echo "make fleet-load   simulated devices at one service, measured (DEVICES=10000)"
 	@echo "make fleet-chaos  services, broker and cables broken at random (CHAOS=5m)"
 	@echo "make lab      the hardware tests in the virtual machine"
+	@echo "make radio    joining Wi-Fi and opening an access point, with simulated radios in a virtual machine"
 	@echo "make vm       the appliance in a virtual machine, with its page on this one (ARCH=arm64 emulated)"
 	@echo "make vm-test  its starts, updates and hangs; make vm-cuts CUTS=100 its power cuts"
 	@echo "make fuzz     every fuzz target for a minute"
@@ -119,6 +120,9 @@ lab: setup
 	@.ci/setup lab
 	@$(ENV); go run ./hw/lab $$(.ci/lab-packages)
 
+radio: setup
+	@$(ENV); .ci/radio
+
 fuzz: setup
 	@$(ENV); .ci/fuzz
 
@@ -135,4 +139,4 @@ check: setup
 clean:
 	rm -rf bin
 
-.PHONY: help setup build install release image image-check fleet fleet-load fleet-chaos run demo test bench vm vm-test vm-cuts lab fuzz soak compare check clean
+.PHONY: help setup build install release image image-check fleet fleet-load fleet-chaos run demo test bench vm vm-test vm-cuts lab radio fuzz soak compare check clean

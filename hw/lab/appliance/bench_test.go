@@ -16,8 +16,14 @@ import (
 )
 
 // patience is how long a machine that is emulated, on a machine that does other
-// things as well, may take for a step of a few seconds.
-const patience = 4 * time.Minute
+// things as well, may take for a step of a few seconds. AERIE_VM_PATIENCE sets
+// it where there is a lot else to do.
+var patience = func() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("AERIE_VM_PATIENCE")); err == nil {
+		return d
+	}
+	return 4 * time.Minute
+}()
 
 // bench is what the tests of this package boot: an image, and releases for it.
 type bench struct {
@@ -31,6 +37,7 @@ func need(t *testing.T) {
 	if os.Getenv("AERIE_VM") == "" {
 		t.Skip("the appliance is booted only when asked for: AERIE_VM=1, or make vm-test")
 	}
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	for _, program := range []string{"qemu-system-x86_64", "mmdebstrap", "mksquashfs", "sfdisk", "mcopy", "mkfs.vfat", "mkfs.ext4", "cpio", "depmod"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("no appliance: %s is not here (.ci/setup vm)", program)

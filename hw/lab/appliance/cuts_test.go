@@ -68,7 +68,7 @@ func (c *cutter) cut(t *testing.T, update bool) {
 		from = c.last
 	}
 	length := from.ended.Sub(from.begun)
-	at := time.Duration(c.random.Int64N(int64(length)))
+	at := from.moment(c.random)
 	d, l, err := from.disk.cut(from.begun.Add(at), c.random)
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +102,21 @@ type recording struct {
 	what         string
 	disk         *disk
 	begun, ended time.Time
+}
+
+// moment picks one: any, or one right after a write or a flush, for these are
+// few and matter most.
+func (v recording) moment(r *rand.Rand) time.Duration {
+	var writes []time.Duration
+	for _, q := range v.disk.log {
+		if !q.at.Before(v.begun) && q.at.Before(v.ended) {
+			writes = append(writes, q.at.Sub(v.begun))
+		}
+	}
+	if len(writes) > 0 && r.IntN(2) == 0 {
+		return writes[r.IntN(len(writes))]
+	}
+	return time.Duration(r.Int64N(int64(v.ended.Sub(v.begun))))
 }
 
 // recordUpdate updates a device from version 2, which has proved itself, to

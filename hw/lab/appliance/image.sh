@@ -11,6 +11,7 @@
 #
 # The exit status is 3 where Debian cannot be fetched.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin # not everybody's has them
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../../.." && pwd)
 . "$top/.ci/apt.sh"
