@@ -104,7 +104,7 @@ func (v *vm) command(s settings) (name string, args []string) {
 		"-device", "virtio-gpu-pci", "-device", "virtio-rng-pci", "-device", "i6300esb", "-action", "watchdog=reset",
 		"-monitor", "unix:"+in("monitor")+",server=on,wait=off")
 	if s.console != nil {
-		args = append(args, "-serial", "mon:stdio")
+		args = append(args, "-serial", "file:/dev/stdout") // and no input: Ctrl-C is for this program
 	} else {
 		args = append(args, "-serial", "file:"+in("console"))
 	}
@@ -136,7 +136,7 @@ func start(dir string, s settings) (*vm, error) {
 	v.cmd = exec.Command(name, args...)
 	v.cmd.Stderr = os.Stderr
 	if s.console != nil {
-		v.cmd.Stdin, v.cmd.Stdout = os.Stdin, s.console
+		v.cmd.Stdout = s.console
 	}
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	begun := make(chan error, 1)
