@@ -73,6 +73,7 @@ func (d *tv) until(t *testing.T, phase fleet.Phase) fleet.Status {
 // code on the screen to a partner, over the service's end, to being refused and
 // let in again by a code in the settings.
 func TestAgent(t *testing.T) {
+	t.Parallel()
 	https, mqtts := freePort(t), freePort(t)
 	state, own := t.TempDir(), t.TempDir()
 	p := startProcess(t, state, "--name", "127.0.0.1", "--https", https, "--listen", mqtts)

@@ -20,6 +20,7 @@ func inNetwork(t *testing.T, timeout string) bool {
 		run(t, "ip", "link", "set", "lo", "up")
 		return true
 	}
+	t.Parallel()
 	for _, tool := range []string{"ip", "nsenter", "unshare"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("%s is not installed (Debian: iproute2, util-linux)", tool)

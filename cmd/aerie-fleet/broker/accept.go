@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"aerie/cmd/aerie-fleet/authority"
 )
 
@@ -17,9 +19,9 @@ const (
 	// patience is how long a client may take to show its certificate, and then
 	// to say CONNECT.
 	patience = 15 * time.Second
-	// maxHandshakes bounds those that are being checked at a time: each costs
-	// a millisecond of a processor.
-	maxHandshakes = 256
+	// maxHandshakes bounds those that are being checked at a time, of which some
+	// may be slow on purpose.
+	maxHandshakes = 1024
 )
 
 // conn is a connection whose client is known.
@@ -76,6 +78,7 @@ func (b *Broker) ListenPlain(ln net.Listener) error {
 func (b *Broker) accept(ln net.Listener, identify func(net.Conn) *conn) error {
 	stop := context.AfterFunc(b.ctx, func() { ln.Close() })
 	defer stop()
+	ln = netutil.LimitListener(ln, b.o.Limits.Connections+maxHandshakes)
 	for {
 		raw, err := ln.Accept()
 		switch {

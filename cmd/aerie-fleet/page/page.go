@@ -45,6 +45,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"aerie/cmd/aerie-fleet/enrolment"
 	"aerie/cmd/aerie-fleet/rollout"
 	"aerie/cmd/aerie-fleet/service"
@@ -89,6 +91,8 @@ type Server struct {
 const (
 	maxBody    = 64 << 10
 	maxStreams = 64
+	// Who does nothing with a connection loses it after a minute at most.
+	maxConnections = 1024
 	// patience is how long a request may take that asks the fleet.
 	patience = 40 * time.Second
 )
@@ -156,7 +160,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		ConnContext:       local,
 	}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
-	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(netutil.LimitListener(ln, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("page: %w", err)
 	}
 	return nil
