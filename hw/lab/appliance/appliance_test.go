@@ -92,7 +92,7 @@ func TestBrokenCard(t *testing.T) {
 	if err := d.write(bytes.Repeat([]byte{0xff}, ends), info.Size()-64<<20, true); err != nil {
 		t.Fatal(err)
 	}
-	m := b.boot(t, d, "")
+	m := b.boot(t, d, "systemd.default_device_timeout_sec=90") // one will not come
 	m.until("version 1", func() bool { return m.version() == "1" })
 	if got := m.sh("findmnt -no FSTYPE /data; stat -c %U /data/aerie"); got != "tmpfs\naerie" {
 		t.Errorf("the data is on %q", got)

@@ -82,6 +82,10 @@ func accelerator(arch string) string {
 	return "kvm"
 }
 
+// slowly has systemd wait longer for devices, which on a busy machine come
+// minutes after they are waited for.
+const slowly = "systemd.default_device_timeout_sec=600 systemd.default_timeout_start_sec=600 "
+
 // command is QEMU's command line.
 func (v *vm) command(s settings) (name string, args []string) {
 	name, console := "qemu-system-x86_64", "ttyS0"
@@ -95,7 +99,7 @@ func (v *vm) command(s settings) (name string, args []string) {
 	args = append(args, "-accel", accelerator(s.image.arch), "-cpu", "max", "-smp", "2", "-m", "768",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", filepath.Join(s.image.dir, "vmlinuz"), "-initrd", filepath.Join(s.image.dir, "initrd"),
-		"-append", "console="+console+" ro quiet loglevel=4 panic=-1 tsc=unstable no_timer_check vt.global_cursor_default=0 mitigations=off nokaslr audit=0 lsm=landlock systemd.volatile=state "+s.append,
+		"-append", "console="+console+" ro quiet loglevel=4 panic=-1 tsc=unstable no_timer_check vt.global_cursor_default=0 mitigations=off nokaslr audit=0 lsm=landlock systemd.volatile=state "+slowly+s.append,
 		"-blockdev", "driver=nbd,node-name=card,server.type=unix,server.path="+in("disk")+",cache.direct=off,cache.no-flush=off",
 		"-device", "virtio-blk-pci,drive=card,write-cache=on",
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=shell,server=on,wait=off,path="+in("shell"), "-device", "virtserialport,chardev=shell,name=lab.shell",
@@ -104,7 +108,7 @@ func (v *vm) command(s settings) (name string, args []string) {
 		"-device", "virtio-gpu-pci", "-device", "virtio-rng-pci", "-device", "i6300esb", "-action", "watchdog=reset",
 		"-monitor", "unix:"+in("monitor")+",server=on,wait=off")
 	if s.console != nil {
-		args = append(args, "-serial", "mon:stdio")
+		args = append(args, "-serial", "file:/dev/stdout") // and no input: Ctrl-C is for this program
 	} else {
 		args = append(args, "-serial", "file:"+in("console"))
 	}
@@ -136,7 +140,7 @@ func start(dir string, s settings) (*vm, error) {
 	v.cmd = exec.Command(name, args...)
 	v.cmd.Stderr = os.Stderr
 	if s.console != nil {
-		v.cmd.Stdin, v.cmd.Stdout = os.Stdin, s.console
+		v.cmd.Stdout = s.console
 	}
 	v.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	begun := make(chan error, 1)
