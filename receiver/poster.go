@@ -35,6 +35,9 @@ const (
 	// troubleShown is how long trouble of power or heat is told on the TV, once
 	// a start; the page tells it for good.
 	troubleShown = 10 * time.Minute
+	// wentBackShown is how long the TV tells that an update was undone. The page
+	// tells it until the next one.
+	wentBackShown = 24 * time.Hour
 )
 
 // poster is what other parts of the appliance want people to read on the TV.
@@ -109,7 +112,11 @@ func (r *Receiver) SetUpdate(u ota.Status) {
 	same := r.poster.notices[TopicUpdate] == updateNotice(u)
 	r.poster.mu.Unlock()
 	if !same {
-		r.Notify(TopicUpdate, updateNotice(u))
+		var until time.Time
+		if u.WentBack != "" {
+			until = time.Now().Add(wentBackShown)
+		}
+		r.post(TopicUpdate, updateNotice(u), until)
 	}
 }
 

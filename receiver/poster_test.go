@@ -86,6 +86,24 @@ func TestUpdateNotice(t *testing.T) {
 	}
 }
 
+// That an update was undone is told for a day, however often it is known.
+func TestUndoneUpdateIsToldForADay(t *testing.T) {
+	r := quiet()
+	for range 2 {
+		r.SetUpdate(ota.Status{Version: "1.0", Slot: "a", Proven: true, WentBack: "went back from 1.1 to 1.0: it hung"})
+		if got := titles(r, time.Now().Add(wentBackShown-time.Minute)); len(got) != 1 {
+			t.Errorf("that day: %q", got)
+		}
+		if got := titles(r, time.Now().Add(wentBackShown+time.Minute)); len(got) != 0 {
+			t.Errorf("the next day: %q", got)
+		}
+	}
+	r.SetUpdate(ota.Status{Version: "1.0", Slot: "a", Proven: true, Available: "1.2"})
+	if got := titles(r, time.Now().Add(wentBackShown+time.Minute)); len(got) != 1 {
+		t.Errorf("another version: %q", got)
+	}
+}
+
 func TestIdentifyAndSetup(t *testing.T) {
 	r, now := quiet(), time.Now()
 	r.Identify(time.Hour)
