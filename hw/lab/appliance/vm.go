@@ -196,6 +196,22 @@ func (v *vm) lame() bool {
 	return regexp.MustCompile(`APIC timer disabled due to verification failure|IO-APIC . timer doesn't work|Could not switch to high resolution mode`).MatchString(v.log())
 }
 
+// crashed tells that QEMU itself has crashed, which its guest cannot be blamed
+// for.
+func (v *vm) crashed() bool {
+	select {
+	case <-v.ended:
+	default:
+		return false
+	}
+	var status *exec.ExitError
+	if !errors.As(v.err, &status) {
+		return false
+	}
+	w, ok := status.Sys().(syscall.WaitStatus)
+	return ok && w.Signaled() && w.Signal() != syscall.SIGKILL
+}
+
 // open waits for the shell of the machine.
 func (v *vm) open(limit time.Duration) error {
 	deadline := time.Now().Add(limit)
