@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"testing"
@@ -46,23 +47,22 @@ const (
 	statusTime, statusAvail       = 24, 64
 )
 
+// openWithin is how long Record tries.
+const openWithin = 10 * time.Second
+
 // Record opens the capture side of the card at the node given, such as
 // /dev/snd/pcmC0D1c, in S16 stereo, and records until the test ends.
 func Record(tb testing.TB, node string, rate int) *Capture {
 	tb.Helper()
 	Need(tb)
 	c := &Capture{rate: rate, stop: make(chan struct{})}
-	var err error
-	if c.fd, err = unix.Open(node, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0); err != nil {
-		tb.Fatalf("%s: %v", node, err)
+	// A loopback refuses what its other end has not, which may just be opening.
+	err := c.open(node)
+	for deadline := time.Now().Add(openWithin); errors.Is(err, unix.EINVAL) && time.Now().Before(deadline); err = c.open(node) {
+		time.Sleep(50 * time.Millisecond)
 	}
-	for _, step := range []struct {
-		call uintptr
-		arg  []byte
-	}{{pcmHwParams, hwParams(rate)}, {pcmSwParams, swParams(rate)}, {pcmPrepare, nil}, {pcmStart, nil}} {
-		if err := c.ioctl(step.call, step.arg); err != nil {
-			tb.Fatalf("%s: call %#x: %v", node, step.call, err)
-		}
+	if err != nil {
+		tb.Fatalf("%s: %v", node, err)
 	}
 	c.done.Go(c.run)
 	tb.Cleanup(func() {
@@ -74,6 +74,23 @@ func Record(tb testing.TB, node string, rate int) *Capture {
 		}
 	})
 	return c
+}
+
+// open opens the node and starts it.
+func (c *Capture) open(node string) (err error) {
+	if c.fd, err = unix.Open(node, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0); err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		call uintptr
+		arg  []byte
+	}{{pcmHwParams, hwParams(c.rate)}, {pcmSwParams, swParams(c.rate)}, {pcmPrepare, nil}, {pcmStart, nil}} {
+		if err := c.ioctl(step.call, step.arg); err != nil {
+			unix.Close(c.fd)
+			return fmt.Errorf("call %#x: %w", step.call, err)
+		}
+	}
+	return nil
 }
 
 // hwParams asks for interleaved S16 stereo in periods of 10 ms and a buffer of
