@@ -24,6 +24,7 @@ func TestLabTelevision(t *testing.T) {
 		c.TV.Control, c.TV.StandbyAfter = tv.Player, 1
 		c.Network.Discovery = true
 	})
+	ear := g.record() // before anybody plays, who would choose the format else
 	const (
 		askPower, wake, take, askScreen, sleep = "408f", "4004", "4f821000", "4f85", "4036"
 	)
@@ -98,7 +99,6 @@ func TestLabTelevision(t *testing.T) {
 	}
 
 	// Somebody switches it off: it is silent, too.
-	ear := g.record()
 	plays := func() bool { return g.plays(ear) }
 	g.until("the music", plays)
 	tv.Send(15, 0x36)

@@ -4,7 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,7 +65,7 @@ func Record(tb testing.TB, node string, rate int) *Capture {
 		time.Sleep(50 * time.Millisecond)
 	}
 	if err != nil {
-		tb.Fatalf("%s: %v", node, err)
+		tb.Fatalf("%s: %v; the other end has\n%s", node, err, otherEnd(node))
 	}
 	c.done.Go(c.run)
 	tb.Cleanup(func() {
@@ -74,6 +77,17 @@ func Record(tb testing.TB, node string, rate int) *Capture {
 		}
 	})
 	return c
+}
+
+// otherEnd is what plays into the loop.
+func otherEnd(node string) (out string) {
+	card, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(node), "pcmC"), "D")
+	files, _ := filepath.Glob("/proc/asound/card" + card + "/pcm0p/sub*/hw_params") // the pattern is well formed
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		out += fmt.Sprintf("%s: %s (%v)\n", file, text, err)
+	}
+	return out
 }
 
 // open opens the node and starts it.
