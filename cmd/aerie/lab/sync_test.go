@@ -27,6 +27,7 @@ func TestLabSync(t *testing.T) {
 	g.until("picture", func() bool { return g.shown() > 0 })
 	begin := ear.Frames()
 	g.until("twelve seconds of sound", func() bool { return ear.Frames() > begin+12*44100 })
+	g.until("enough pictures to have a median", func() bool { return g.shown() > 30 })
 	picture := time.Duration(-1)
 	for _, s := range g.status().Latency {
 		if s.Name == "pattern to shown" && s.Count > 20 {
