@@ -97,7 +97,7 @@ demo: build
 	@exec bin/aerie demo $(FLAGS)
 
 test: setup
-	@.ci/setup test lab vm cross
+	@.ci/setup test lab vm radio cross
 	@$(ENV); .ci/test $(PACKAGES)
 
 bench: setup
