@@ -192,15 +192,22 @@ func (c *chaos) rename(ctx context.Context) {
 // rollOut begins a rollout whenever there is none.
 func (c *chaos) rollOut(ctx context.Context) {
 	for c.pause(ctx, 200, 1000) {
-		p := rollout.DefaultPlan
-		p.Soak, p.Share, p.Patience = 0, 1, 3600
-		p.Release = content.Release{URL: "https://example.org/aerie", Counter: c.releases + 1}
-		asking, cancel := context.WithTimeout(ctx, 10*time.Second)
-		if c.services[c.number(3)].post(asking, "/api/rollout/start", p) == nil {
-			c.releases++
-		}
-		cancel()
+		c.order(ctx)
 	}
+}
+
+// order begins a rollout, if any of the services takes it.
+func (c *chaos) order(ctx context.Context) bool {
+	p := rollout.DefaultPlan
+	p.Soak, p.Share, p.Patience = 0, 1, 3600
+	p.Release = content.Release{URL: "https://example.org/aerie", Counter: c.releases + 1}
+	asking, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if c.services[c.number(3)].post(asking, "/api/rollout/start", p) != nil {
+		return false
+	}
+	c.releases++
+	return true
 }
 
 // watch looks at all steps of all rollouts as all services tell them.
@@ -268,8 +275,13 @@ func (c *chaos) judge() {
 		}
 		return len(wrong) == 0
 	})
+	if len(c.steps) == 0 {
+		// In a short trial the broker may never have been there for long enough.
+		eventually(t, patience, "a rollout begins", func() bool { return c.order(t.Context()) })
+	}
 	eventually(t, patience, "the rollout ends", func() bool {
 		o, err := c.services[0].overview()
+		c.note(o)
 		return err == nil && (o.Rollout == nil || o.Rollout.State == rollout.Done && o.Tally[rollout.Well] == n)
 	})
 	t.Logf("quiet again after %v", time.Since(began).Round(time.Second))
